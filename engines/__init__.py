@@ -1,0 +1,1 @@
+"""What can be made. Knows no SQL, no queue, no HTTP; nothing of ours lies below it."""

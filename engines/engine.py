@@ -1,0 +1,104 @@
+"""The engine contract: a computation that can stop after any step and go on elsewhere
+as if it never had.
+
+The runner owns the loop; an engine owns none. Progress, previews, checkpoints, pause,
+resume, cancel and time estimates therefore need no line of an engine's own.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import torch
+    from PIL.Image import Image
+
+    from engines.kind import Params
+    from engines.state import State
+
+Metrics = Mapping[str, float]
+Role = Literal["result", "model", "samples", "report"]
+
+
+class InputError(Exception):
+    """An input or parameter cannot be used. Names the field and what to do next."""
+
+    def __init__(self, pointer: str, message: str, hint: str = "") -> None:
+        super().__init__(f"{pointer}: {message}")
+        self.pointer, self.message, self.hint = pointer, message, hint
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a run may read: its referenced files by id, and the folder of network weights."""
+
+    files: Mapping[str, Path]
+    weights: Path
+
+
+@dataclass(frozen=True)
+class Phase:
+    """What the engine is doing, in words. ``text`` is translated, then filled from ``values``."""
+
+    text: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Output:
+    """One finished work. A picture is encoded by the runner, with its recipe inside."""
+
+    role: Role
+    name: str
+    content: Image | Path
+    media_type: str = "image/png"
+
+
+class Engine(ABC):
+    """A resumable computation of ``total_steps`` steps.
+
+    Constructing it may load and precompute whatever follows from params and inputs alone;
+    everything else that the rest of the run depends on is in :meth:`state`. Every random draw
+    derives from (seed, stream, step), see :func:`engines.state.generator`.
+    Constructor and :meth:`step` raise :class:`InputError` for input that cannot be used.
+    """
+
+    total_steps: int
+
+    def __init__(self, params: Params, inputs: Inputs, device: torch.device) -> None:
+        self.pulse: Callable[[], None] = lambda: None
+        """Shows life inside a long step; the runner puts its own in place."""
+
+    @property
+    @abstractmethod
+    def phase(self) -> Phase:
+        """What is being done now, in words a person follows."""
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What the recipe must name beside the parameters: networks with their hashes."""
+        return {}
+
+    @abstractmethod
+    def step(self) -> Metrics:
+        """Do one unit of work; return finite figures worth plotting."""
+
+    @abstractmethod
+    def preview(self) -> Image:
+        """What it looks like now: an RGB picture, at most 1024 px on its long side."""
+
+    @abstractmethod
+    def state(self) -> State:
+        """Everything that the rest of the run depends on, the step counter included."""
+
+    @abstractmethod
+    def load_state(self, state: State) -> None:
+        """Continue from ``state``, bit for bit on CPU at the same thread count."""
+
+    @abstractmethod
+    def outputs(self) -> Iterable[Output]:
+        """The finished works, the result first."""

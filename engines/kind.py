@@ -1,0 +1,111 @@
+"""What a kind of job declares: its parameters, its inputs, its limits. No torch here.
+
+The form, the API schema, the command-line options, validation, the recipe and the
+conformance tests are all drawn from a kind's :class:`Params`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, StringConstraints, WithJsonSchema, model_validator
+
+ReferenceTo = Literal["picture", "dataset", "model"]
+
+
+def N_(text: str) -> str:  # noqa: N802  (gettext's own name for a text translated later)
+    """Mark ``text`` for translation; whoever shows it translates it."""
+    return text
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Marks a parameter that names stored work by its id."""
+
+    to: ReferenceTo
+
+
+def _reference(to: ReferenceTo) -> tuple[Any, ...]:
+    schema = {"type": "string", "format": "uuid", "x-reference": to}
+    return (
+        StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"),
+        WithJsonSchema(schema),
+        Reference(to),
+    )
+
+
+Picture = Annotated[str, *_reference("picture")]
+Dataset = Annotated[str, *_reference("dataset")]
+Model = Annotated[str, *_reference("model")]
+
+
+@dataclass(frozen=True)
+class Referred:
+    """One reference found in parameters: where it stands, what it must be, which id it names."""
+
+    pointer: str
+    to: ReferenceTo
+    id: str
+
+
+class Params(BaseModel):
+    """Base of every kind's parameters: strict, immutable, without unknown names.
+
+    A field's ``title`` and ``description`` are shown to people and translated;
+    ``json_schema_extra={"x-group": "main"}`` puts it before the fold of the form.
+    ``PRESETS`` maps a preset's name to the values it fills in where they are absent.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_from_preset(cls, given: Any) -> Any:
+        if not cls.PRESETS or not isinstance(given, dict):
+            return given
+        name = given.get("preset", cls.model_fields["preset"].default)
+        filled = cls.PRESETS.get(name, {}) if isinstance(name, str) else {}
+        return {**filled, **given}
+
+    def references(self) -> Iterator[Referred]:
+        """Every stored input these parameters name, with its JSON pointer."""
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            for marker in field.metadata:
+                if isinstance(marker, Reference) and value is not None:
+                    yield Referred(f"/{name}", marker.to, value)
+            for inner in get_args(field.annotation):
+                for marker in getattr(inner, "__metadata__", ()):
+                    if isinstance(marker, Reference):
+                        values = value if isinstance(value, (list, tuple)) else [value]
+                        for position, entry in enumerate(values):
+                            if entry is not None:
+                                yield Referred(f"/{name}/{position}", marker.to, entry)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of job.
+
+    ``engine`` is ``"module:Class"``, imported by the runner alone. ``state_version`` rises
+    when a saved state of the kind can no longer be read. ``stall_seconds`` is how long a run
+    may show no sign of life. ``resource`` is where it runs when the caller says nothing.
+    """
+
+    name: str
+    title: str
+    summary: str
+    params: type[Params]
+    engine: str
+    state_version: int
+    stall_seconds: float
+    resource: Literal["auto", "cpu", "gpu"] = "auto"
+
+    def schema(self) -> dict[str, Any]:
+        """JSON schema (draft 2020-12) of the parameters."""
+        schema = self.params.model_json_schema()
+        schema["x-presets"] = {name: dict(values) for name, values in self.params.PRESETS.items()}
+        return schema

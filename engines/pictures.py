@@ -1,0 +1,189 @@
+"""Pictures from strangers: bounded decoding, colour, resizing, encoding with the recipe inside.
+
+:func:`inspect` decodes in a child process with limits on memory and time, so that a hostile
+file can neither crash nor fill the process that asked. :func:`open_rgb` decodes in place and
+is for processes that are themselves a child with limits. No torch here.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
+
+from engines.kind import N_
+
+MEDIA_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
+MIN_SIDE = 16
+MAX_SIDE = 16_384
+MAX_PIXELS = 64_000_000
+DECODE_MEMORY = 2 * 1024**3
+DECODE_SECONDS = 30
+RECIPE_KEY = "atelier-recipe"
+
+# Pillow's own bound is off: _opened checks the header against ours and can name the size.
+Image.MAX_IMAGE_PIXELS = None
+
+
+class PictureError(Exception):
+    """A file that is no picture we can use. ``code`` is stable; ``message`` is for people."""
+
+    def __init__(self, code: str, values: dict[str, Any] | None = None) -> None:
+        self.code, self.values = code, values or {}
+        super().__init__(self.message % self.values)
+
+    @property
+    def message(self) -> str:
+        return MESSAGES[self.code]
+
+
+MESSAGES = {
+    "empty_file": N_("The file is empty. Choose another file."),
+    "not_a_picture": N_("The file is not a PNG, JPEG or WebP picture. Save it as one of these."),
+    "unreadable_picture": N_("The picture is damaged and cannot be read. Export it again."),
+    "picture_too_large": N_(
+        "The picture has %(width)d x %(height)d pixels; at most %(max_pixels)d pixels and"
+        " %(max_side)d on a side are taken. Make it smaller and try again."
+    ),
+    "picture_too_small": N_(
+        "The picture has %(width)d x %(height)d pixels; at least %(min_side)d on each side"
+        " are needed."
+    ),
+    "decoding_too_costly": N_(
+        "Decoding the picture took too much memory or time. Save it as a plain PNG or JPEG."
+    ),
+}
+
+
+@dataclass(frozen=True)
+class PictureFacts:
+    """What a decoded picture is: its true format and its size in pixels, upright."""
+
+    media_type: str
+    width: int
+    height: int
+
+
+def inspect(path: Path) -> PictureFacts:
+    """Decode ``path`` wholly in a bounded child process; :class:`PictureError` if it is unfit."""
+    command = [sys.executable, "-I", "-m", "engines.pictures", str(path)]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, timeout=2 * DECODE_SECONDS, check=False, env={}
+        )
+        answer = json.loads(done.stdout)
+    except (subprocess.TimeoutExpired, json.JSONDecodeError):
+        raise PictureError("decoding_too_costly") from None
+    if "code" in answer:
+        raise PictureError(answer["code"], answer["values"])
+    return PictureFacts(**answer)
+
+
+def open_rgb(path: Path) -> Image.Image:
+    """The picture at ``path``, upright, in sRGB, on white where it was transparent."""
+    with _opened(path) as picture:
+        return _srgb(ImageOps.exif_transpose(picture))
+
+
+def fit_long_side(picture: Image.Image, size: int) -> Image.Image:
+    """Resize so that the long side is ``size`` px, antialiased; sides stay at least 1 px."""
+    scale = size / max(picture.size)
+    width, height = (max(1, round(side * scale)) for side in picture.size)
+    return picture.resize((width, height), Image.Resampling.LANCZOS)
+
+
+def encode_png(picture: Image.Image, recipe: dict[str, Any] | None = None) -> bytes:
+    """PNG bytes; ``recipe`` goes into an iTXt chunk, readable by :func:`read_recipe`."""
+    texts = PngImagePlugin.PngInfo()
+    if recipe is not None:
+        text = json.dumps(recipe, ensure_ascii=False, sort_keys=True, allow_nan=False)
+        texts.add_itxt(RECIPE_KEY, text)
+    buffer = BytesIO()
+    picture.save(buffer, "PNG", pnginfo=texts)
+    return buffer.getvalue()
+
+
+def encode_jpeg(picture: Image.Image, quality: int = 85) -> bytes:
+    """JPEG bytes, for previews."""
+    buffer = BytesIO()
+    picture.convert("RGB").save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()
+
+
+def read_recipe(path: Path) -> dict[str, Any] | None:
+    """The recipe inside a PNG of ours, or None."""
+    with _opened(path) as picture:
+        picture.load()
+        text = picture.info.get(RECIPE_KEY)
+    return json.loads(text) if isinstance(text, str) else None
+
+
+def _opened(path: Path) -> Image.Image:
+    """Open lazily: format and size are checked from the header before any pixel is read."""
+    if path.stat().st_size == 0:
+        raise PictureError("empty_file")
+    try:
+        picture = Image.open(path, formats=tuple(MEDIA_TYPES))
+    except UnidentifiedImageError:
+        raise PictureError("not_a_picture") from None
+    except (OSError, SyntaxError, ValueError):
+        raise PictureError("unreadable_picture") from None
+    width, height = picture.size
+    limits = {"max_pixels": MAX_PIXELS, "max_side": MAX_SIDE, "min_side": MIN_SIDE}
+    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
+        raise PictureError("picture_too_large", {"width": width, "height": height, **limits})
+    if min(width, height) < MIN_SIDE:
+        raise PictureError("picture_too_small", {"width": width, "height": height, **limits})
+    return picture
+
+
+def _srgb(picture: Image.Image) -> Image.Image:
+    profile = picture.info.get("icc_profile")
+    if profile and picture.mode in ("RGB", "L", "CMYK"):
+        try:
+            source = ImageCms.ImageCmsProfile(BytesIO(profile))
+            target = ImageCms.createProfile("sRGB")
+            converted = ImageCms.profileToProfile(picture, source, target, outputMode="RGB")
+            if converted is not None:
+                return converted
+        except (ImageCms.PyCMSError, OSError):
+            pass  # a broken profile: the pixels are still a picture
+    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
+        layered = picture.convert("RGBA")
+        ground = Image.new("RGBA", layered.size, "white")
+        return Image.alpha_composite(ground, layered).convert("RGB")
+    return picture.convert("RGB")
+
+
+def _decode(path: Path) -> PictureFacts:
+    with _opened(path) as picture:
+        try:
+            upright = ImageOps.exif_transpose(picture)
+            _srgb(upright)
+        except (OSError, SyntaxError, ValueError, EOFError):
+            raise PictureError("unreadable_picture") from None
+        return PictureFacts(MEDIA_TYPES[str(picture.format)], *upright.size)
+
+
+def _main(path: str) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (DECODE_MEMORY, DECODE_MEMORY))
+    resource.setrlimit(resource.RLIMIT_CPU, (DECODE_SECONDS, DECODE_SECONDS))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    try:
+        answer = asdict(_decode(Path(path)))
+    except PictureError as refused:
+        answer = {"code": refused.code, "values": refused.values}
+    except MemoryError:
+        answer = {"code": "decoding_too_costly", "values": {}}
+    sys.stdout.write(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    _main(sys.argv[1])

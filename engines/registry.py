@@ -1,0 +1,8 @@
+"""The kinds of job, one line each. No torch here."""
+
+from __future__ import annotations
+
+from engines.kind import Kind
+from engines.style_transfer.kind import STYLE_TRANSFER
+
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (STYLE_TRANSFER,)}

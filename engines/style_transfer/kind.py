@@ -1,0 +1,72 @@
+"""What a style transfer takes. No torch here."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from annotated_types import MaxLen, MinLen
+from pydantic import Field, ValidationInfo, field_validator
+
+from engines.kind import Kind, N_, Params, Picture
+
+
+class StyleTransferParams(Params):
+    """Parameters of ``style_transfer``; titles and descriptions are shown to people."""
+
+    PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
+        "draft": {"size": 256},
+        "standard": {"size": 512},
+        "fine": {"size": 1024},
+    }
+
+    content: Picture = Field(
+        title=N_("Photo"), description=N_("The picture whose shapes are kept.")
+    )
+    styles: Annotated[list[Picture], MinLen(1), MaxLen(4)] = Field(
+        title=N_("Paintings"), description=N_("One to four pictures whose hand is taken on.")
+    )
+    weights: Annotated[list[Annotated[float, Field(gt=0, le=1000)]], MaxLen(4)] = Field(
+        default_factory=list,
+        title=N_("Weights of the paintings"),
+        description=N_("How much each painting counts; all alike when left empty."),
+    )
+    preset: Literal["draft", "standard", "fine"] = Field(
+        "standard",
+        title=N_("Preset"),
+        description=N_("Fills in size and effort where you leave them open."),
+        json_schema_extra={"x-group": "main"},
+    )
+    size: int = Field(
+        512,
+        ge=64,
+        le=2048,
+        title=N_("Size"),
+        description=N_("Long side of the result, in pixels."),
+        json_schema_extra={"x-group": "main"},
+    )
+    seed: int = Field(
+        0,
+        ge=0,
+        le=2**31 - 1,
+        title=N_("Seed"),
+        description=N_("The same seed gives the same picture."),
+    )
+
+    @field_validator("weights")
+    @classmethod
+    def _one_weight_each(cls, weights: list[float], known: ValidationInfo) -> list[float]:
+        styles = known.data.get("styles")
+        if weights and styles is not None and len(weights) != len(styles):
+            raise ValueError(f"give one weight for each of the {len(styles)} paintings, or none")
+        return weights
+
+
+STYLE_TRANSFER = Kind(
+    name="style_transfer",
+    title=N_("Style transfer"),
+    summary=N_("A photo takes on the hand of one to four paintings."),
+    params=StyleTransferParams,
+    engine="engines.style_transfer.engine:StyleTransfer",
+    state_version=1,
+    stall_seconds=120.0,
+)

@@ -1,0 +1,1 @@
+"""What several kinds share: feature networks, statistics, averaging."""
