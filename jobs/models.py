@@ -1,0 +1,248 @@
+"""The tables. Everything has an owner; times are UTC; the database clock is the clock."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    Text,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from jobs.states import State, Wanted
+
+
+class Base(DeclarativeBase):
+    """Common types; constraint names are fixed so that migrations can name them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012  (SQLAlchemy reads it from the class)
+        str: Text,
+        datetime: DateTime(timezone=True),
+        dict[str, Any]: JSONB,
+        list[str]: ARRAY(Text),
+        bytes: LargeBinary,
+    }
+
+
+def _one_of(column: str, words: type[State] | type[Wanted]) -> CheckConstraint:
+    listed = ", ".join(f"'{word}'" for word in words)
+    return CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+class Owner(Base):
+    """A person everything else belongs to; a local studio has one."""
+
+    __tablename__ = "owner"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Token(Base):
+    """A secret that proves an owner, kept as its SHA-256. ``login`` tokens work once."""
+
+    __tablename__ = "token"
+    __table_args__ = (CheckConstraint("scope IN ('api', 'session', 'login')", name="scope"),)
+
+    sha256: Mapped[bytes] = mapped_column(primary_key=True)
+    owner_id: Mapped[UUID] = mapped_column(ForeignKey("owner.id"), index=True)
+    scope: Mapped[str]
+    expires_at: Mapped[datetime]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Blob(Base):
+    """Stored bytes, once per content. ``touched_at`` shields a blob about to be referenced."""
+
+    __tablename__ = "blob"
+
+    sha256: Mapped[str] = mapped_column(primary_key=True)
+    size: Mapped[int] = mapped_column(BigInteger)
+    touched_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+
+
+class File(Base):
+    """An upload, or a finished work of a job; either can be another job's input."""
+
+    __tablename__ = "file"
+    __table_args__ = (
+        CheckConstraint(
+            "role IN ('upload', 'result', 'model', 'samples', 'report')", name="role"
+        ),
+        CheckConstraint("(role = 'upload') = (job_id IS NULL)", name="made_by_job"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    owner_id: Mapped[UUID] = mapped_column(ForeignKey("owner.id"))
+    sha256: Mapped[str] = mapped_column(ForeignKey("blob.sha256"), index=True)
+    role: Mapped[str]
+    job_id: Mapped[UUID | None] = mapped_column(ForeignKey("job.id"), index=True)
+    position: Mapped[int] = mapped_column(server_default=text("0"))
+    name: Mapped[str]
+    media_type: Mapped[str]
+    width: Mapped[int | None]
+    height: Mapped[int | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Job(Base):
+    """One commissioned computation; the row is the truth about it."""
+
+    __tablename__ = "job"
+    __table_args__ = (
+        _one_of("state", State),
+        _one_of("wanted", Wanted),
+        CheckConstraint("resource IN ('cpu', 'gpu')", name="resource"),
+        CheckConstraint("(state = 'running') = (lease_until IS NOT NULL)", name="leased"),
+        Index(
+            "ix_job_waiting",
+            "owner_id",
+            "resource",
+            text("priority DESC"),
+            "id",
+            postgresql_where=text("state = 'queued'"),
+        ),
+        Index(
+            "ix_job_queue",
+            "resource",
+            text("priority DESC"),
+            "id",
+            postgresql_where=text("state = 'queued'"),
+        ),
+        Index("ix_job_lease", "lease_until", postgresql_where=text("state = 'running'")),
+        Index("ix_job_owner_id_id", "owner_id", "id"),
+        Index("ix_job_tags", "tags", postgresql_using="gin"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    owner_id: Mapped[UUID] = mapped_column(ForeignKey("owner.id"))
+    kind: Mapped[str]
+    params: Mapped[dict[str, Any]]
+    resource: Mapped[str]
+    priority: Mapped[int] = mapped_column(server_default=text("0"))
+    tags: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
+    parent_id: Mapped[UUID | None] = mapped_column(ForeignKey("job.id"))
+
+    state: Mapped[str]
+    wanted: Mapped[str] = mapped_column(server_default=text("'run'"))
+    reason: Mapped[str | None]
+    error: Mapped[dict[str, Any] | None]
+    version: Mapped[int] = mapped_column(BigInteger, server_default=text("1"))
+    seq: Mapped[int] = mapped_column(server_default=text("0"))
+
+    fence: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    lease_until: Mapped[datetime | None]
+    slot: Mapped[str | None]
+    attempt: Mapped[int] = mapped_column(server_default=text("0"))
+    deaths: Mapped[int] = mapped_column(server_default=text("0"))
+
+    progress: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    preview_sha256: Mapped[str | None] = mapped_column(ForeignKey("blob.sha256"))
+    resumed_from_step: Mapped[int | None]
+
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    started_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    run_seconds: Mapped[float] = mapped_column(server_default=text("0"))
+
+
+class Event(Base):
+    """What happened to a job, append-only, numbered without gaps under the job's row lock."""
+
+    __tablename__ = "event"
+
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("job.id"), primary_key=True)
+    seq: Mapped[int] = mapped_column(primary_key=True)
+    type: Mapped[str]
+    data: Mapped[dict[str, Any]]
+    at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+
+
+class Checkpoint(Base):
+    """A saved engine state. The row is the commit; the file was stored before it."""
+
+    __tablename__ = "checkpoint"
+    __table_args__ = (Index("ix_checkpoint_job_id_id", "job_id", "id"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("job.id"))
+    sha256: Mapped[str] = mapped_column(ForeignKey("blob.sha256"), index=True)
+    fence: Mapped[int] = mapped_column(BigInteger)
+    step: Mapped[int]
+    state_version: Mapped[int]
+    threads: Mapped[int]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class OwnerShare(Base):
+    """How many jobs an owner has waiting and running on a resource; a claim locks this row."""
+
+    __tablename__ = "owner_share"
+    __table_args__ = (
+        CheckConstraint("waiting >= 0 AND running >= 0", name="counts"),
+        Index(
+            "ix_owner_share_fair",
+            "resource",
+            "running",
+            postgresql_where=text("waiting > 0"),
+        ),
+    )
+
+    owner_id: Mapped[UUID] = mapped_column(ForeignKey("owner.id"), primary_key=True)
+    resource: Mapped[str] = mapped_column(primary_key=True)
+    waiting: Mapped[int] = mapped_column(server_default=text("0"))
+    running: Mapped[int] = mapped_column(server_default=text("0"))
+    served_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Slot(Base):
+    """A place where one job at a time runs: a GPU, or the CPU, of one machine."""
+
+    __tablename__ = "slot"
+    __table_args__ = (
+        CheckConstraint("state IN ('open', 'draining', 'quarantined')", name="state"),
+    )
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    machine: Mapped[str]
+    resource: Mapped[str]
+    device: Mapped[str]
+    state: Mapped[str] = mapped_column(server_default=text("'open'"))
+    job_id: Mapped[UUID | None] = mapped_column(ForeignKey("job.id"))
+    standby: Mapped[bool] = mapped_column(server_default=text("false"))
+    beat_at: Mapped[datetime]
+
+
+class IdempotencyKey(Base):
+    """A caller's promise that a repeated request is the same one; kept 24 hours."""
+
+    __tablename__ = "idempotency_key"
+
+    owner_id: Mapped[UUID] = mapped_column(ForeignKey("owner.id"), primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    request_sha256: Mapped[bytes]
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("job.id"))
+    answer: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now(), index=True)

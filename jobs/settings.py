@@ -1,0 +1,169 @@
+"""Settings: the only reader of the environment. Every variable, its meaning, its default."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+class SettingsError(Exception):
+    """One or more environment variables hold what cannot be used; each is named on its line."""
+
+
+def _variable(name: str, default: Any, description: str, **limits: Any) -> Any:
+    return Field(default, alias=name, description=description, **limits)
+
+
+class Settings(BaseModel):
+    """What an operator can set. Build it with :meth:`read`."""
+
+    model_config = ConfigDict(frozen=True, populate_by_name=True)
+
+    data: Path = _variable(
+        "ATELIER_DATA", Path("var"), "Folder of everything that is kept: database, files, logs."
+    )
+    database_url: str = _variable(
+        "DATABASE_URL", "", "PostgreSQL to use instead of the embedded one (postgresql://...)."
+    )
+    redis_url: str = _variable(
+        "REDIS_URL", "", "Redis to use instead of the embedded one (redis://... or a socket)."
+    )
+    storage_url: str = _variable(
+        "STORAGE_URL", "", "Where files are kept: a folder or s3://bucket/prefix; else data/files."
+    )
+    host: str = _variable("ATELIER_HOST", "127.0.0.1", "Address the web server listens on.")
+    port: int = _variable("PORT", 8000, "Port the web server listens on.", ge=1, le=65535)
+    public_url: str = _variable(
+        "PUBLIC_URL", "", "Address people use, e.g. https://studio.example; needed off loopback."
+    )
+    slots: str = _variable(
+        "ATELIER_SLOTS", "auto", "Slots of this machine: auto, cpu:1, gpu:0,1 or several with ';'."
+    )
+    slot: str = _variable(
+        "ATELIER_SLOT", "cpu:0", "The one slot a worker process owns, e.g. cpu:0 or gpu:1."
+    )
+    hostname: str = _variable(
+        "ATELIER_HOSTNAME", "", "Name of this machine among the workers; else its host name."
+    )
+    threads: int = _variable(
+        "ATELIER_THREADS", 0, "CPU threads of a run; 0 takes every core.", ge=0, le=1024
+    )
+    lease: float = _variable(
+        "ATELIER_LEASE", 30.0, "Seconds a worker may hold a job without a beat.", ge=2, le=3600
+    )
+    running_per_owner: int = _variable(
+        "ATELIER_RUNNING_PER_OWNER", 4, "Jobs one owner may have running at a time.", ge=1
+    )
+    waiting_per_owner: int = _variable(
+        "ATELIER_WAITING_PER_OWNER", 10_000, "Jobs one owner may have waiting.", ge=1
+    )
+    upload_bytes: int = _variable(
+        "ATELIER_UPLOAD_BYTES", 50_000_000, "Largest upload, in bytes.", ge=1000
+    )
+    pgdata: Path | None = _variable(
+        "ATELIER_PGDATA", None, "Folder of the embedded database, else data/postgres."
+    )
+    web_threads: int = _variable(
+        "ATELIER_WEB_THREADS", 16, "Requests the web server answers at a time.", ge=1, le=512
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _variable(
+        "ATELIER_LOG_LEVEL", "INFO", "How much the processes log."
+    )
+    studio_url: str = _variable(
+        "ATELIER_URL", "", "Studio the command line talks to; else the local one."
+    )
+    studio_token: str = _variable(
+        "ATELIER_TOKEN", "", "Token the command line shows; else data/token."
+    )
+    chromium: str = _variable(
+        "ATELIER_CHROMIUM", "/usr/bin/chromium", "Browser of the browser tests."
+    )
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """Read and check the environment; :class:`SettingsError` names every bad variable."""
+        source = os.environ if environment is None else environment
+        known = {str(field.alias) for field in cls.model_fields.values()}
+        given = {name: value for name, value in source.items() if name in known and value != ""}
+        try:
+            return cls.model_validate(given)
+        except ValidationError as refused:
+            lines = [
+                f"{'/'.join(map(str, error['loc'])) or 'settings'}="
+                f"{error['input']!r}: {error['msg']}"
+                if error["loc"]
+                else error["msg"]
+                for error in refused.errors()
+            ]
+            raise SettingsError("\n".join(lines)) from None
+
+    @model_validator(mode="after")
+    def _named_beyond_loopback(self) -> Self:
+        if self.host not in LOOPBACK and not self.public_url:
+            raise ValueError(
+                f"ATELIER_HOST={self.host} is beyond loopback: set PUBLIC_URL to the address"
+                " people use, so that Host and Origin can be checked"
+            )
+        return self
+
+    @cached_property
+    def storage(self) -> str:
+        """Root of the stored files, as a URL or path for fsspec."""
+        return self.storage_url or str(self.data.absolute() / "files")
+
+    @property
+    def scratch(self) -> Path:
+        """Folder in which attempts work; local to the machine."""
+        return self.data.absolute() / "scratch"
+
+    @property
+    def weights(self) -> Path:
+        """Folder of network weights added by ``atelier weights``."""
+        return self.data.absolute() / "weights"
+
+    @property
+    def logs(self) -> Path:
+        """Folder of the processes' logs."""
+        return self.data.absolute() / "logs"
+
+    @property
+    def token_file(self) -> Path:
+        """Where a local studio leaves the command line's token (mode 600)."""
+        return self.data.absolute() / "token"
+
+    @cached_property
+    def machine(self) -> str:
+        """This machine's name among the workers."""
+        return self.hostname or socket.gethostname()
+
+    @cached_property
+    def allowed_hosts(self) -> frozenset[str]:
+        """Values of the ``Host`` header that are ours."""
+        names = {f"{name}:{self.port}" for name in ("127.0.0.1", "[::1]", "localhost")}
+        if self.public_url:
+            names.add(urlsplit(self.public_url).netloc)
+        return frozenset(names)
+
+    @cached_property
+    def cpu_threads(self) -> int:
+        """Threads a run computes with: part of its recipe, as it changes the last bits."""
+        return self.threads or len(os.sched_getaffinity(0))
+
+    def environment(self, **changes: str) -> dict[str, str]:
+        """The environment for a child process of ours: all that is set, with ``changes``."""
+        return {**os.environ, **changes}
+
+
+def bare_environment() -> dict[str, str]:
+    """For a process that must hold no credentials: only what finding programs needs."""
+    kept = ("PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR", "PYTHONWARNINGS")
+    return {name: os.environ[name] for name in kept if name in os.environ}

@@ -1,0 +1,77 @@
+"""States, moves, wishes and reasons of a job: each once, with its meaning on its line."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Self
+
+from engines.kind import N_
+
+
+class Word(StrEnum):
+    """A value with its meaning; the meaning is translated where it is shown."""
+
+    meaning: str
+
+    def __new__(cls, value: str, meaning: str) -> Self:
+        """Keep the meaning beside the value."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.meaning = meaning
+        return member
+
+
+class State(Word):
+    """Where a job stands."""
+
+    QUEUED = "queued", N_("waiting for a machine")
+    RUNNING = "running", N_("being made")
+    PAUSED = "paused", N_("resting at a checkpoint until somebody resumes it")
+    SUCCEEDED = "succeeded", N_("done, its results are stored")
+    FAILED = "failed", N_("ended without a result")
+    CANCELED = "canceled", N_("ended because its owner wanted so")
+
+
+class Wanted(Word):
+    """What its owner wants of a running job."""
+
+    RUN = "run", N_("go on")
+    PAUSE = "pause", N_("stop at a checkpoint and rest")
+    CANCEL = "cancel", N_("stop for good")
+
+
+class Reason(Word):
+    """Why a job is where it is, when that needs saying."""
+
+    BAD_INPUT = "bad_input", N_("An input cannot be used. Change it and run the job again.")
+    OUT_OF_MEMORY = "out_of_memory", N_("It did not fit into memory. Try a smaller size.")
+    WORKER_LOST = "worker_lost", N_("Its machine went away; it goes on from its checkpoint.")
+    WORKER_STOPPED = "worker_stopped", N_("Its machine was stopped; it goes on elsewhere.")
+    STALLED = "stalled", N_("It showed no sign of life for too long. Retry it.")
+    POISONED = "poisoned", N_("It broke at the same place every time. Change it and run it again.")
+    TIMED_OUT = "timed_out", N_("Its deadline passed. Retry it with more time.")
+    DISK_FULL = "disk_full", N_("The disk is full; it goes on when there is room.")
+    CANCELED_BY_USER = "canceled_by_user", N_("You canceled it.")
+    PAUSED_BY_USER = "paused_by_user", N_("You paused it.")
+    RETRIED_BY_USER = "retried_by_user", N_("You asked for another try.")
+    RESUMED_BY_USER = "resumed_by_user", N_("You resumed it.")
+    INTERNAL_ERROR = "internal_error", N_("Something broke on our side; the log holds the cause.")
+
+
+ENDED = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELED})
+
+MOVES: dict[tuple[State, State], str] = {
+    (State.QUEUED, State.RUNNING): "a slot claimed it",
+    (State.QUEUED, State.PAUSED): "its owner paused it before it began",
+    (State.QUEUED, State.CANCELED): "its owner canceled it before it began",
+    (State.QUEUED, State.FAILED): "it can no longer run: an input is gone or its deadline passed",
+    (State.RUNNING, State.SUCCEEDED): "its results are stored",
+    (State.RUNNING, State.FAILED): "it broke and would break again",
+    (State.RUNNING, State.CANCELED): "its process is gone because its owner wanted so",
+    (State.RUNNING, State.PAUSED): "its process is gone, its checkpoint is stored",
+    (State.RUNNING, State.QUEUED): "its worker was lost or stopped; it resumes elsewhere",
+    (State.PAUSED, State.QUEUED): "its owner resumed it",
+    (State.PAUSED, State.CANCELED): "its owner canceled it at rest",
+    (State.FAILED, State.QUEUED): "its owner asked for another try",
+    (State.CANCELED, State.QUEUED): "its owner asked for another try",
+}
