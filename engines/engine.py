@@ -83,6 +83,13 @@ class Engine(ABC):
         """What the recipe must name beside the parameters: networks with their hashes."""
         return {}
 
+    def share(self, step: int) -> float:
+        """Share of all work that the first ``step`` steps are, 0 to 1; for time estimates.
+
+        Override it where steps differ in cost.
+        """
+        return step / self.total_steps
+
     @abstractmethod
     def step(self) -> Metrics:
         """Do one unit of work; return finite figures worth plotting."""

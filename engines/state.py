@@ -46,7 +46,7 @@ def save(state: State, path: Path) -> None:
     draft = path.with_name(path.name + ".part")
     save_file(tensors, draft, metadata={"atelier": header})
     sync(draft)
-    os.replace(draft, path)
+    draft.replace(path)
     sync(path.parent)
 
 

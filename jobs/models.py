@@ -88,9 +88,7 @@ class File(Base):
 
     __tablename__ = "file"
     __table_args__ = (
-        CheckConstraint(
-            "role IN ('upload', 'result', 'model', 'samples', 'report')", name="role"
-        ),
+        CheckConstraint("role IN ('upload', 'result', 'model', 'samples', 'report')", name="role"),
         CheckConstraint("(role = 'upload') = (job_id IS NULL)", name="made_by_job"),
     )
 
@@ -108,7 +106,11 @@ class File(Base):
 
 
 class Job(Base):
-    """One commissioned computation; the row is the truth about it."""
+    """One commissioned computation; the row is the truth about it.
+
+    ``given`` is what was asked, ``params`` the same with every preset and default filled in,
+    ``inputs`` the SHA-256 of each file it names, by id.
+    """
 
     __tablename__ = "job"
     __table_args__ = (
@@ -139,7 +141,9 @@ class Job(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     owner_id: Mapped[UUID] = mapped_column(ForeignKey("owner.id"))
     kind: Mapped[str]
+    given: Mapped[dict[str, Any]]
     params: Mapped[dict[str, Any]]
+    inputs: Mapped[dict[str, Any]]
     resource: Mapped[str]
     priority: Mapped[int] = mapped_column(server_default=text("0"))
     tags: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
@@ -244,5 +248,4 @@ class IdempotencyKey(Base):
     key: Mapped[str] = mapped_column(primary_key=True)
     request_sha256: Mapped[bytes]
     job_id: Mapped[UUID] = mapped_column(ForeignKey("job.id"))
-    answer: Mapped[dict[str, Any]]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now(), index=True)

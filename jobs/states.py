@@ -13,7 +13,7 @@ class Word(StrEnum):
 
     meaning: str
 
-    def __new__(cls, value: str, meaning: str) -> Self:
+    def __new__(cls, value: str, meaning: str = "") -> Self:
         """Keep the meaning beside the value."""
         member = str.__new__(cls, value)
         member._value_ = value

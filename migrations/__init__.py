@@ -1,0 +1,1 @@
+"""Numbered migrations of the database; ``python -m migrations`` brings it to the head."""

@@ -1,0 +1,71 @@
+"""Uploads: checked in a bounded child process, stored by content, owned by their uploader."""
+
+from __future__ import annotations
+
+import unicodedata
+from pathlib import Path
+from uuid import UUID
+
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
+
+from engines import pictures
+from jobs.database import Database
+from jobs.ids import new_id
+from jobs.models import File
+from jobs.refusals import RefusedError
+from jobs.storage import Storage
+
+MAX_NAME_LENGTH = 200
+
+
+def upload_picture(
+    database: Database, storage: Storage, owner_id: UUID, source: Path, name: str
+) -> File:
+    """Check and keep an uploaded picture.
+
+    Raises :class:`engines.pictures.PictureError`, StorageError, DatabaseDownError; whatever is
+    raised, nothing is left that anybody could see.
+    """
+    facts = pictures.inspect(source)
+    stored = storage.put(database, source)
+    with database.begin() as session:
+        return session.execute(
+            insert(File)
+            .values(
+                id=new_id(),
+                owner_id=owner_id,
+                sha256=stored.sha256,
+                role="upload",
+                name=shown_name(name),
+                media_type=facts.media_type,
+                width=facts.width,
+                height=facts.height,
+            )
+            .returning(File)
+        ).scalar_one()
+
+
+def get(session: Session, owner_id: UUID, file_id: UUID) -> File:
+    """The owner's file. Raises :class:`RefusedError` (``unknown_file``)."""
+    found = session.execute(
+        select(File).where(File.id == file_id, File.owner_id == owner_id)
+    ).scalar_one_or_none()
+    if found is None:
+        raise RefusedError("unknown_file")
+    return found
+
+
+def outputs_of(session: Session, job_id: UUID) -> list[File]:
+    """A job's finished works, the result first."""
+    query = select(File).where(File.job_id == job_id).order_by(File.position)
+    return list(session.execute(query).scalars())
+
+
+def shown_name(name: str) -> str:
+    """A client's file name reduced to something to show; it is never used as a path."""
+    last = name.replace("\\", "/").rsplit("/", 1)[-1]
+    printable = "".join(
+        char for char in last if unicodedata.category(char)[0] != "C" and char not in '"'
+    )
+    return printable.strip()[:MAX_NAME_LENGTH] or "picture"

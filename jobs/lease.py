@@ -1,0 +1,298 @@
+"""What a worker may say about a job, always under the fence it was given at its claim."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.orm import Session
+
+from jobs.ids import new_id
+from jobs.models import Checkpoint, File, Job, OwnerShare
+from jobs.moves import FenceLostError, lock_job, move
+from jobs.states import Reason, State, Wanted
+from jobs.storage import Stored
+
+CHECKPOINTS_KEPT = 3
+DEATHS_TOLERATED = 5
+CLAIM_TRIES = 5
+
+
+@dataclass(frozen=True)
+class Hold:
+    """What names one attempt: a write that shows an outdated fence changes nothing."""
+
+    job_id: UUID
+    fence: int
+
+
+@dataclass(frozen=True)
+class SavedState:
+    """A checkpoint that may be resumed from, if its file still hashes right."""
+
+    sha256: str
+    step: int
+    state_version: int
+    threads: int
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A job given to a slot, with all that running it takes. Checkpoints: newest first."""
+
+    hold: Hold
+    owner_id: UUID
+    kind: str
+    params: dict[str, Any]
+    attempt: int
+    inputs: dict[str, str]
+    checkpoints: tuple[SavedState, ...]
+
+
+@dataclass(frozen=True)
+class Work:
+    """A stored output of a finished run."""
+
+    role: str
+    name: str
+    media_type: str
+    stored: Stored
+    width: int | None = None
+    height: int | None = None
+
+
+def claim(
+    session: Session, slot: str, resource: str, lease: float, running_limit: int
+) -> Claim | None:
+    """Give the slot the best waiting job of the owner who has least running; None if none waits."""
+    share = _lock_fairest_share(session, resource, running_limit)
+    if share is None:
+        return None
+    best = session.execute(
+        select(Job)
+        .where(
+            Job.owner_id == share.owner_id,
+            Job.resource == resource,
+            Job.state == str(State.QUEUED),
+        )
+        .order_by(Job.priority.desc(), Job.id)
+        .limit(1)
+        .with_for_update()
+    ).scalar_one_or_none()
+    if best is None:
+        return None
+    now = func.clock_timestamp()
+    share.served_at = now
+    session.flush()
+    job = move(
+        session,
+        best,
+        State.RUNNING,
+        by="worker",
+        details={"slot": slot, "attempt": best.attempt + 1},
+        fence=Job.fence + 1,
+        attempt=Job.attempt + 1,
+        slot=slot,
+        wanted=str(Wanted.RUN),
+        error=None,
+        lease_until=now + timedelta(seconds=lease),
+        started_at=func.coalesce(Job.started_at, now),
+    )
+    return _claim_of(session, job)
+
+
+def beat(session: Session, hold: Hold, lease: float) -> Wanted:
+    """Renew the lease; returns what the owner wants. :class:`FenceLostError` when outlived."""
+    return _touch(
+        session,
+        hold,
+        lease_until=func.clock_timestamp() + timedelta(seconds=lease),
+    )
+
+
+def look(session: Session, hold: Hold) -> Wanted:
+    """What the owner wants now."""
+    wanted = session.execute(
+        select(Job.wanted).where(
+            Job.id == hold.job_id, Job.fence == hold.fence, Job.state == str(State.RUNNING)
+        )
+    ).scalar_one_or_none()
+    if wanted is None:
+        raise FenceLostError(str(hold.job_id))
+    return Wanted(wanted)
+
+
+def report_progress(session: Session, hold: Hold, progress: dict[str, Any]) -> Wanted:
+    """Write how far the run is; returns what the owner wants."""
+    return _touch(session, hold, progress=progress, version=Job.version + 1)
+
+
+def report_preview(session: Session, hold: Hold, stored: Stored) -> None:
+    """Show a newer preview."""
+    _touch(session, hold, preview_sha256=stored.sha256, version=Job.version + 1)
+
+
+def report_resume(session: Session, hold: Hold, step: int | None) -> None:
+    """Say from which step this attempt goes on; None for the start."""
+    _touch(session, hold, resumed_from_step=step, version=Job.version + 1)
+
+
+def commit_checkpoint(session: Session, hold: Hold, saved: SavedState) -> None:
+    """Make a stored state one to resume from; keep the newest few."""
+    _touch(session, hold, deaths=0)
+    session.execute(
+        insert(Checkpoint).values(
+            id=new_id(),
+            job_id=hold.job_id,
+            fence=hold.fence,
+            sha256=saved.sha256,
+            step=saved.step,
+            state_version=saved.state_version,
+            threads=saved.threads,
+        )
+    )
+    kept = (
+        select(Checkpoint.id)
+        .where(Checkpoint.job_id == hold.job_id)
+        .order_by(Checkpoint.id.desc())
+        .limit(CHECKPOINTS_KEPT)
+    )
+    session.query(Checkpoint).where(
+        Checkpoint.job_id == hold.job_id, Checkpoint.id.not_in(kept)
+    ).delete(synchronize_session=False)
+
+
+def finish(session: Session, hold: Hold, works: Sequence[Work], run_seconds: float) -> None:
+    """The results are stored: the job succeeded, unless its fence is lost."""
+    job = _held(session, hold)
+    for position, work in enumerate(works):
+        session.execute(
+            insert(File).values(
+                id=new_id(),
+                owner_id=job.owner_id,
+                job_id=job.id,
+                sha256=work.stored.sha256,
+                role=work.role,
+                position=position,
+                name=work.name,
+                media_type=work.media_type,
+                width=work.width,
+                height=work.height,
+            )
+        )
+    _end(session, job, State.SUCCEEDED, None, run_seconds)
+    session.query(Checkpoint).where(Checkpoint.job_id == hold.job_id).delete(
+        synchronize_session=False
+    )
+
+
+def stop(
+    session: Session,
+    hold: Hold,
+    target: State,
+    reason: Reason,
+    run_seconds: float,
+    error: dict[str, Any] | None = None,
+) -> None:
+    """The process is gone: canceled, paused, failed, or back in the queue."""
+    job = _held(session, hold)
+    if target is State.QUEUED and job.wanted == str(Wanted.CANCEL):
+        target, reason = State.CANCELED, Reason.CANCELED_BY_USER
+    _end(session, job, target, reason, run_seconds, error)
+
+
+def runner_died(session: Session, hold: Hold, cause: str, run_seconds: float) -> State:
+    """The runner died alone: back to the queue, or failed after the fifth time in one place."""
+    job = _held(session, hold)
+    job.deaths += 1
+    session.flush()
+    error = {"cause": cause, "deaths": job.deaths}
+    if job.wanted == str(Wanted.CANCEL):
+        return _end(session, job, State.CANCELED, Reason.CANCELED_BY_USER, run_seconds)
+    if job.deaths >= DEATHS_TOLERATED:
+        return _end(session, job, State.FAILED, Reason.POISONED, run_seconds, error)
+    return _end(session, job, State.QUEUED, Reason.WORKER_LOST, run_seconds, error)
+
+
+def _end(
+    session: Session,
+    job: Job,
+    target: State,
+    reason: Reason | None,
+    run_seconds: float,
+    error: dict[str, Any] | None = None,
+) -> State:
+    values: dict[str, Any] = {"run_seconds": Job.run_seconds + run_seconds, "error": error}
+    if target in (State.SUCCEEDED, State.FAILED, State.CANCELED):
+        values["ended_at"] = func.clock_timestamp()
+    details = {"error": error} if error else None
+    move(session, job, target, by="worker", reason=reason, details=details, **values)
+    return target
+
+
+def _held(session: Session, hold: Hold) -> Job:
+    job = lock_job(session, hold.job_id)
+    if job.fence != hold.fence or job.state != str(State.RUNNING):
+        raise FenceLostError(str(hold.job_id))
+    return job
+
+
+def _touch(session: Session, hold: Hold, **values: Any) -> Wanted:
+    wanted = session.execute(
+        update(Job)
+        .where(Job.id == hold.job_id, Job.fence == hold.fence, Job.state == str(State.RUNNING))
+        .values(**values)
+        .returning(Job.wanted)
+        .execution_options(synchronize_session=False)
+    ).scalar_one_or_none()
+    if wanted is None:
+        raise FenceLostError(str(hold.job_id))
+    return Wanted(wanted)
+
+
+def _lock_fairest_share(session: Session, resource: str, running_limit: int) -> OwnerShare | None:
+    eligible = (
+        select(OwnerShare)
+        .where(
+            OwnerShare.resource == resource,
+            OwnerShare.waiting > 0,
+            OwnerShare.running < running_limit,
+        )
+        .order_by(OwnerShare.running, OwnerShare.served_at)
+        .limit(1)
+    )
+    for _ in range(CLAIM_TRIES):
+        share = session.execute(eligible.with_for_update(skip_locked=True)).scalar_one_or_none()
+        if share is not None:
+            return share
+        if session.execute(eligible).one_or_none() is None:
+            return None
+        # Every eligible share is held by somebody: wait for one rather than give up. The wait
+        # may have made it ineligible; rolling back the savepoint then gives its lock back.
+        with session.begin_nested() as trial:
+            share = session.execute(eligible.with_for_update()).scalar_one_or_none()
+            if share is not None:
+                return share
+            trial.rollback()
+    return None
+
+
+def _claim_of(session: Session, job: Job) -> Claim:
+    saved = session.execute(
+        select(Checkpoint).where(Checkpoint.job_id == job.id).order_by(Checkpoint.id.desc())
+    ).scalars()
+    return Claim(
+        hold=Hold(job.id, job.fence),
+        owner_id=job.owner_id,
+        kind=job.kind,
+        params=job.params,
+        attempt=job.attempt,
+        inputs=job.inputs,
+        checkpoints=tuple(
+            SavedState(row.sha256, row.step, row.state_version, row.threads) for row in saved
+        ),
+    )

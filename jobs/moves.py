@@ -1,0 +1,122 @@
+"""The one way a job changes its state: a guarded UPDATE and its event, in one transaction.
+
+Lock order everywhere: the owner's share first, then the job. Whoever holds the share of
+(owner, resource) sees no state of those jobs change, so counts and rows cannot drift apart.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.orm import Session
+
+from jobs.models import Event, Job, OwnerShare
+from jobs.states import MOVES, Reason, State, Wanted
+
+
+class FenceLostError(Exception):
+    """The job was given to another attempt; whatever this one still holds must be discarded."""
+
+
+class UnknownJobError(Exception):
+    """There is no such job, or it belongs to somebody else."""
+
+
+def lock_share(session: Session, owner_id: UUID, resource: str) -> OwnerShare:
+    """Lock the owner's share of a resource, made at its first use."""
+    session.execute(
+        upsert(OwnerShare).values(owner_id=owner_id, resource=resource).on_conflict_do_nothing()
+    )
+    return session.execute(
+        select(OwnerShare)
+        .where(OwnerShare.owner_id == owner_id, OwnerShare.resource == resource)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).scalar_one()
+
+
+def lock_job(session: Session, job_id: UUID, owner_id: UUID | None = None) -> Job:
+    """Lock a job by the lock order; its state stays as read until the transaction ends."""
+    found = select(Job.owner_id, Job.resource).where(Job.id == job_id)
+    if owner_id is not None:
+        found = found.where(Job.owner_id == owner_id)
+    row = session.execute(found).one_or_none()
+    if row is None:
+        raise UnknownJobError(str(job_id))
+    lock_share(session, row.owner_id, row.resource)
+    return session.execute(
+        select(Job)
+        .where(Job.id == job_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).scalar_one()
+
+
+def move(
+    session: Session,
+    job: Job,
+    target: State,
+    *,
+    by: str,
+    reason: Reason | None = None,
+    details: dict[str, Any] | None = None,
+    **values: Any,
+) -> Job:
+    """Move a locked ``job`` to ``target`` and append the event; returns the fresh row.
+
+    ``by`` names who did it: ``owner``, ``worker`` or ``keeper``. ``values`` are further columns
+    to set. Raises ValueError for a move that :data:`jobs.states.MOVES` does not know.
+    """
+    source = State(job.state)
+    if (source, target) not in MOVES:
+        raise ValueError(f"no move from {source} to {target}")
+    if target is not State.RUNNING:
+        values = {"lease_until": None, "slot": None, "wanted": str(Wanted.RUN), **values}
+    fresh = session.execute(
+        update(Job)
+        .where(Job.id == job.id, Job.state == str(source), Job.fence == job.fence)
+        .values(
+            state=str(target),
+            reason=str(reason) if reason else None,
+            version=Job.version + 1,
+            seq=Job.seq + 1,
+            **values,
+        )
+        .returning(Job)
+        .execution_options(populate_existing=True)
+    ).scalar_one()
+    count(session, job.owner_id, job.resource, {source: -1, target: +1})
+    data = {"from": str(source), "to": str(target), "by": by, "fence": fresh.fence}
+    if reason:
+        data["reason"] = str(reason)
+    append_event(session, fresh, "status", {**data, **(details or {})})
+    return fresh
+
+
+def count(session: Session, owner_id: UUID, resource: str, changes: dict[State, int]) -> None:
+    """Keep a locked share's counts in step with the states."""
+    session.execute(
+        update(OwnerShare)
+        .where(OwnerShare.owner_id == owner_id, OwnerShare.resource == resource)
+        .values(
+            waiting=OwnerShare.waiting + changes.get(State.QUEUED, 0),
+            running=OwnerShare.running + changes.get(State.RUNNING, 0),
+        )
+        .execution_options(synchronize_session=False)
+    )
+
+
+def append_event(session: Session, job: Job, type_: str, data: dict[str, Any]) -> None:
+    """Append an event under the number that the job's row was just given."""
+    session.execute(insert(Event).values(job_id=job.id, seq=job.seq, type=type_, data=data))
+
+
+def note(session: Session, job: Job, type_: str, data: dict[str, Any]) -> None:
+    """Append an event to a locked job that changes no state."""
+    job.seq += 1
+    job.version += 1
+    session.flush()
+    append_event(session, job, type_, data)

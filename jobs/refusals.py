@@ -1,0 +1,155 @@
+"""Why a request is refused: every refusal once, with its status, its words and what to do next.
+
+API, pages and command line show the same refusal; texts are translated where they are shown
+and filled from ``values``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from engines.kind import N_
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A refusal's HTTP status, its title, and its hint: what to do next."""
+
+    status: int
+    title: str
+    hint: str = ""
+
+
+REFUSALS: Mapping[str, Refusal] = {
+    "malformed_json": Refusal(
+        400, N_("The body is not valid JSON."), N_("Send one JSON object as application/json.")
+    ),
+    "bad_request": Refusal(400, N_("The request cannot be understood."), N_("See docs/api.md.")),
+    "unauthenticated": Refusal(
+        401,
+        N_("You are not signed in, or your token is unknown or expired."),
+        N_("Send 'Authorization: Bearer <token>', or open the address the studio printed."),
+    ),
+    "forbidden": Refusal(
+        403,
+        N_("The request does not come from this studio's own page."),
+        N_("Reload the page and try again."),
+    ),
+    "not_found": Refusal(404, N_("There is nothing at this address."), N_("Check the address.")),
+    "unknown_job": Refusal(404, N_("There is no such job of yours."), N_("See your jobs.")),
+    "unknown_file": Refusal(404, N_("There is no such file of yours."), N_("Upload it first.")),
+    "unknown_kind": Refusal(
+        404, N_("There is no such kind of job."), N_("GET /api/v1/kinds lists them.")
+    ),
+    "malformed_id": Refusal(
+        404, N_("The address holds no valid id."), N_("An id looks like a UUID.")
+    ),
+    "method_not_allowed": Refusal(
+        405, N_("This address does not take that method."), N_("See docs/api.md.")
+    ),
+    "too_large": Refusal(
+        413,
+        N_("The upload is larger than the %(limit)s bytes that are taken."),
+        N_("Make the picture smaller, or save it as JPEG."),
+    ),
+    "unsupported_media_type": Refusal(
+        415, N_("The body has the wrong media type."), N_("Send %(wanted)s.")
+    ),
+    "invalid": Refusal(
+        422, N_("Something in the request cannot be used."), N_("Mend what is named and resend.")
+    ),
+    "idempotency_key_reused": Refusal(
+        422,
+        N_("This Idempotency-Key was used for another request."),
+        N_("Use a new key for a new request."),
+    ),
+    "queue_full": Refusal(
+        429,
+        N_("You already have %(limit)s jobs waiting, as many as are taken."),
+        N_("Wait until some are done, or cancel some."),
+    ),
+    "internal_error": Refusal(
+        500, N_("Something broke on our side."), N_("Try again; the administrator has the log.")
+    ),
+    "database_down": Refusal(
+        503, N_("The studio's database is away for a moment."), N_("Try again in a few seconds.")
+    ),
+    "storage_down": Refusal(
+        503, N_("The studio cannot store files at the moment."), N_("Try again in a few seconds.")
+    ),
+}
+
+FAULTS: Mapping[str, str] = {
+    "missing": N_("This is needed and was not given."),
+    "unknown_parameter": N_("There is no such parameter. Check its spelling."),
+    "unknown_kind": N_("There is no kind '%(value)s'. Known kinds: %(known)s."),
+    "unknown_file": N_("There is no such file of yours: %(value)s. Upload it first."),
+    "wrong_media_type": N_("This file is %(value)s, but a %(wanted)s is needed here."),
+    "out_of_range": N_("%(value)s is outside %(low)s to %(high)s."),
+    "too_small": N_("%(value)s is too small; at least %(limit)s is taken."),
+    "too_large": N_("%(value)s is too large; at most %(limit)s is taken."),
+    "not_above": N_("%(value)s is too small; it must be above %(limit)s."),
+    "not_below": N_("%(value)s is too large; it must be below %(limit)s."),
+    "too_many": N_("%(value)s entries are too many; at most %(limit)s are taken."),
+    "too_few": N_("%(value)s entries are too few; at least %(limit)s are needed."),
+    "bad_length": N_("A length of %(value)s is not taken; 1 to %(limit)s characters are."),
+    "bad_idempotency_key": N_("The Idempotency-Key must have 1 to %(limit)s characters."),
+    "not_one_of": N_("'%(value)s' is none of %(expected)s."),
+    "not_an_id": N_("'%(value)s' is no id. Upload the file and use the id of the answer."),
+    "wrong_type": N_("'%(value)s' has the wrong type; %(expected)s is needed."),
+    "not_usable": N_("'%(value)s' cannot be used: %(why)s."),
+}
+
+_PYDANTIC: Mapping[str, tuple[str, str]] = {
+    "missing": ("missing", ""),
+    "extra_forbidden": ("unknown_parameter", ""),
+    "greater_than_equal": ("too_small", "ge"),
+    "less_than_equal": ("too_large", "le"),
+    "greater_than": ("not_above", "gt"),
+    "less_than": ("not_below", "lt"),
+    "too_long": ("too_many", "max_length"),
+    "too_short": ("too_few", "min_length"),
+    "literal_error": ("not_one_of", ""),
+    "string_pattern_mismatch": ("not_an_id", ""),
+}
+_SHOWN_LENGTH = 80
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing wrong with one field: a JSON pointer, a code of :data:`FAULTS`, its values."""
+
+    pointer: str
+    code: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of_pydantic(cls, error: Mapping[str, Any], below: str) -> Fault:
+        """Translate an entry of ``ValidationError.errors()`` into our words."""
+        pointer = below + "".join(f"/{part}" for part in error["loc"])
+        context = error.get("ctx") or {}
+        value = str(error["input"])[:_SHOWN_LENGTH]
+        code, limit = _PYDANTIC.get(error["type"], ("", ""))
+        if code in ("too_many", "too_few"):
+            value = context.get("actual_length", value)
+        if code:
+            values = {"value": value, "limit": context.get(limit), **context}
+            return cls(pointer, code, values)
+        if error["type"] == "value_error":
+            return cls(pointer, "not_usable", {"value": value, "why": context["error"]})
+        return cls(pointer, "wrong_type", {"value": value, "expected": error["msg"]})
+
+
+class RefusedError(Exception):
+    """A request cannot be granted: ``code`` of :data:`REFUSALS`, and the faults found."""
+
+    def __init__(self, code: str, faults: Sequence[Fault] = (), **values: Any) -> None:
+        super().__init__(code, *faults)
+        self.code, self.faults, self.values = code, tuple(faults), values
+
+    @property
+    def refusal(self) -> Refusal:
+        """Its status and words."""
+        return REFUSALS[self.code]

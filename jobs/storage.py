@@ -1,0 +1,156 @@
+"""Content-addressed files over fsspec: a folder, S3, or whatever fsspec speaks.
+
+A stored file never changes; its name is its SHA-256. Putting the same bytes twice keeps them
+once. Order of a put: shield the blob's row from the sweep, store the bytes, and only then may
+a row refer to them. So whatever a row names is there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import fsspec
+from sqlalchemy import func
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from jobs.database import Database
+from jobs.models import Blob
+
+CHUNK = 1024 * 1024
+
+
+class StorageError(Exception):
+    """Bytes could not be stored or read, or are not what their name promises."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Bytes in storage: their SHA-256 in hex and their size in bytes."""
+
+    sha256: str
+    size: int
+
+
+class Storage:
+    """Put and fetch files by content under one root."""
+
+    def __init__(self, root: str) -> None:
+        """``root`` is a folder or any URL that fsspec knows."""
+        self._fs, path = fsspec.core.url_to_fs(root)
+        self._root = str(path).rstrip("/")
+        self._local = "file" in _protocols(self._fs)
+
+    def put(self, database: Database, source: Path) -> Stored:
+        """Store a file. Raises :class:`StorageError`, DatabaseDownError."""
+        stored = Stored(digest(source), source.stat().st_size)
+        touch(database, stored)
+        if not self.holds(stored.sha256):
+            try:
+                self._write(source, stored.sha256)
+            except OSError as failed:
+                raise StorageError(f"cannot store {stored.sha256}: {failed}") from failed
+        return stored
+
+    def fetch(self, sha256: str, target: Path) -> None:
+        """Copy a stored file to ``target``, which appears whole or not at all.
+
+        Raises :class:`StorageError` when it is missing or no longer hashes right.
+        """
+        draft = target.with_name(target.name + ".part")
+        try:
+            with self.open(sha256) as source, draft.open("wb") as sink:
+                shutil.copyfileobj(source, sink, CHUNK)
+            if digest(draft) != sha256:
+                raise StorageError(f"{sha256} is damaged")
+            draft.replace(target)
+        except OSError as failed:
+            raise StorageError(f"cannot read {sha256}: {failed}") from failed
+        finally:
+            draft.unlink(missing_ok=True)
+
+    @contextmanager
+    def open(self, sha256: str) -> Iterator[IO[bytes]]:
+        """Read a stored file as a stream."""
+        with self._fs.open(self._key(sha256), "rb") as opened:
+            yield opened
+
+    def holds(self, sha256: str) -> bool:
+        """Whether these bytes are stored."""
+        return bool(self._fs.exists(self._key(sha256)))
+
+    def remove(self, sha256: str) -> None:
+        """Forget these bytes; only the sweep may call it, under the blob row's lock."""
+        if self.holds(sha256):
+            self._fs.rm_file(self._key(sha256))
+
+    def probe(self) -> None:
+        """Raise :class:`StorageError` unless a file can be written, read and removed."""
+        content = os.urandom(32)
+        with tempfile.TemporaryDirectory() as folder:
+            sample = Path(folder, "probe")
+            sample.write_bytes(content)
+            sha256 = digest(sample)
+            try:
+                self._write(sample, sha256)
+                self.fetch(sha256, Path(folder, "back"))
+                self.remove(sha256)
+            except OSError as failed:
+                raise StorageError(f"cannot write to {self._root}: {failed}") from failed
+
+    def _key(self, sha256: str) -> str:
+        if len(sha256) != 64 or not set(sha256) <= set("0123456789abcdef"):
+            raise ValueError(f"not a SHA-256: {sha256!r}")
+        return f"{self._root}/{sha256[:2]}/{sha256}"
+
+    def _write(self, source: Path, sha256: str) -> None:
+        key = self._key(sha256)
+        if not self._local:  # an object store shows an object whole or not at all
+            self._fs.put_file(str(source), key)
+            return
+        target = Path(key)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=".part-")
+        draft = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as sink, source.open("rb") as opened:
+                shutil.copyfileobj(opened, sink, CHUNK)
+                sink.flush()
+                os.fsync(sink.fileno())
+            draft.replace(target)
+            folder = os.open(target.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+def touch(database: Database, stored: Stored) -> None:
+    """Shield a blob from the sweep: from now on it counts as about to be referenced."""
+    now = func.clock_timestamp()
+    with database.begin() as session:
+        session.execute(
+            upsert(Blob)
+            .values(sha256=stored.sha256, size=stored.size, touched_at=now)
+            .on_conflict_do_update(index_elements=[Blob.sha256], set_={"touched_at": now})
+        )
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with path.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _protocols(filesystem: Any) -> tuple[str, ...]:
+    protocol = filesystem.protocol
+    return (protocol,) if isinstance(protocol, str) else tuple(protocol)
