@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from engines import pictures
 from engines.kind import N_
 
 
@@ -37,6 +38,11 @@ REFUSALS: Mapping[str, Refusal] = {
         N_("The request does not come from this studio's own page."),
         N_("Reload the page and try again."),
     ),
+    "forbidden_host": Refusal(
+        403,
+        N_("This studio is not called '%(host)s'."),
+        N_("Use its own address, or set PUBLIC_URL to the address people use."),
+    ),
     "not_found": Refusal(404, N_("There is nothing at this address."), N_("Check the address.")),
     "unknown_job": Refusal(404, N_("There is no such job of yours."), N_("See your jobs.")),
     "unknown_file": Refusal(404, N_("There is no such file of yours."), N_("Upload it first.")),
@@ -56,6 +62,9 @@ REFUSALS: Mapping[str, Refusal] = {
     ),
     "unsupported_media_type": Refusal(
         415, N_("The body has the wrong media type."), N_("Send %(wanted)s.")
+    ),
+    "bad_picture": Refusal(
+        422, N_("The upload cannot be used as a picture."), N_("Choose another picture.")
     ),
     "invalid": Refusal(
         422, N_("Something in the request cannot be used."), N_("Mend what is named and resend.")
@@ -82,6 +91,7 @@ REFUSALS: Mapping[str, Refusal] = {
 }
 
 FAULTS: Mapping[str, str] = {
+    **pictures.MESSAGES,
     "missing": N_("This is needed and was not given."),
     "unknown_parameter": N_("There is no such parameter. Check its spelling."),
     "unknown_kind": N_("There is no kind '%(value)s'. Known kinds: %(known)s."),

@@ -1,0 +1,35 @@
+"""The front end: pages and API over :mod:`jobs`. Never imports torch or the worker."""
+
+from __future__ import annotations
+
+import logging
+
+from flask import Flask
+
+from jobs.settings import Settings
+from webui import auth, problems, texts
+from webui.studio import Studio
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """The WSGI application; reads the environment when no settings are given."""
+    settings = settings or Settings.read()
+    logging.basicConfig(
+        level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    app = Flask(__name__)
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # the answer's order is meant
+    app.extensions["atelier"] = Studio.open(settings)
+    auth.install(app)
+    texts.install(app)
+    problems.install(app)
+    _mount(app)
+    return app
+
+
+def _mount(app: Flask) -> None:
+    from webui import health, pages
+    from webui.api import files, jobs, kinds
+
+    for blueprint in (health.health, files.files, jobs.jobs, kinds.kinds, pages.pages):
+        app.register_blueprint(blueprint)

@@ -1,0 +1,147 @@
+"""Lists of jobs, and where a waiting job stands in its queue."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy.orm import Session
+
+from jobs.models import Job, Slot
+from jobs.refusals import Fault, RefusedError
+from jobs.states import State, Wanted
+
+PAGE_SIZES = range(1, 101)
+# Positions beyond this are shown as it: counting further would cost more than it tells.
+FARTHEST_POSITION = 1000
+RECENT_JOBS = 20
+
+STATUSES: dict[str, ColumnElement[bool]] = {
+    **{str(state): Job.state == str(state) for state in State if state is not State.RUNNING},
+    "running": and_(Job.state == str(State.RUNNING), Job.wanted == str(Wanted.RUN)),
+    "pausing": and_(Job.state == str(State.RUNNING), Job.wanted == str(Wanted.PAUSE)),
+    "canceling": and_(Job.state == str(State.RUNNING), Job.wanted == str(Wanted.CANCEL)),
+}
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which jobs to list; an empty field lists all."""
+
+    status: Sequence[str] = ()
+    kind: str = ""
+    tag: str = ""
+    q: str = ""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of jobs, newest first, and the ids from which the neighbouring pages start."""
+
+    jobs: Sequence[Job]
+    older_than: UUID | None
+    newer_than: UUID | None
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a waiting job stands: 1 is next; estimated seconds until it starts, if known."""
+
+    position: int
+    eta_seconds: float | None
+
+
+def page(
+    session: Session,
+    owner_id: UUID,
+    wanted: Filter,
+    size: int,
+    older_than: UUID | None = None,
+    newer_than: UUID | None = None,
+) -> Page:
+    """One page of an owner's jobs. Raises :class:`RefusedError` for an unusable filter."""
+    if size not in PAGE_SIZES:
+        limits = {"value": size, "low": PAGE_SIZES[0], "high": PAGE_SIZES[-1]}
+        raise RefusedError("invalid", faults=[Fault("/limit", "out_of_range", limits)])
+    query = _filtered(select(Job).where(Job.owner_id == owner_id), wanted)
+    if newer_than is not None:
+        query = query.where(Job.id > newer_than).order_by(Job.id)
+    else:
+        query = query.order_by(Job.id.desc())
+        if older_than is not None:
+            query = query.where(Job.id < older_than)
+    found = list(session.execute(query.limit(size + 1)).scalars())
+    more, found = len(found) > size, found[:size]
+    if newer_than is not None:
+        found.reverse()
+        return Page(found, found[-1].id if found else None, found[0].id if more else None)
+    came_from_newer = older_than is not None and bool(found)
+    return Page(found, found[-1].id if more else None, found[0].id if came_from_newer else None)
+
+
+def place(session: Session, job: Job) -> Place | None:
+    """Where a waiting job stands in its queue; None when it does not wait."""
+    if job.state != State.QUEUED:
+        return None
+    ahead = (
+        select(Job.id)
+        .where(
+            Job.resource == job.resource,
+            Job.state == str(State.QUEUED),
+            or_(
+                Job.priority > job.priority,
+                and_(Job.priority == job.priority, Job.id < job.id),
+            ),
+        )
+        .limit(FARTHEST_POSITION)
+    )
+    position = 1 + session.execute(select(func.count()).select_from(ahead.subquery())).scalar_one()
+    return Place(position, _eta(session, job, position))
+
+
+def _eta(session: Session, job: Job, position: int) -> float | None:
+    """Seconds until a slot is free for it: recent run times, shared among the open slots."""
+    recent = (
+        select(Job.run_seconds)
+        .where(Job.resource == job.resource, Job.state == str(State.SUCCEEDED))
+        .order_by(Job.id.desc())
+        .limit(RECENT_JOBS)
+        .subquery()
+    )
+    mean = session.execute(select(func.avg(recent.c.run_seconds))).scalar_one()
+    slots = session.execute(
+        select(func.count()).select_from(Slot).where(Slot.resource == job.resource)
+    ).scalar_one()
+    running = session.execute(
+        select(func.count())
+        .select_from(Job)
+        .where(Job.resource == job.resource, Job.state == str(State.RUNNING))
+    ).scalar_one()
+    if mean is None or not slots:
+        return None
+    # A running job is on average half done.
+    return float(mean) * max(0.0, position - 1 + running / 2 - max(0, slots - running)) / slots
+
+
+def _filtered(query: Select[Job], wanted: Filter) -> Select[Job]:
+    if wanted.status:
+        unknown = [status for status in wanted.status if status not in STATUSES]
+        if unknown:
+            values = {"value": unknown[0], "expected": ", ".join(STATUSES)}
+            raise RefusedError("invalid", faults=[Fault("/status", "not_one_of", values)])
+        query = query.where(or_(*(STATUSES[status] for status in wanted.status)))
+    if wanted.kind:
+        query = query.where(Job.kind == wanted.kind)
+    if wanted.tag:
+        query = query.where(Job.tags.contains([wanted.tag]))
+    if wanted.q:
+        joined = func.array_to_string(Job.tags, " ")
+        query = query.where(
+            or_(
+                joined.icontains(wanted.q, autoescape=True),
+                Job.kind.icontains(wanted.q, autoescape=True),
+            )
+        )
+    return query

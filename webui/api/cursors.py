@@ -1,0 +1,41 @@
+"""Opaque cursors: where the neighbouring page of a list starts."""
+
+from __future__ import annotations
+
+import base64
+from uuid import UUID
+
+from flask import request, url_for
+
+from jobs.listing import Page
+from jobs.refusals import Fault, RefusedError
+
+
+def read(cursor: str) -> dict[str, UUID]:
+    """The bounds a cursor stands for; none for an empty one."""
+    if not cursor:
+        return {}
+    try:
+        raw = base64.urlsafe_b64decode(cursor.encode() + b"==")
+        side = {b"<": "older_than", b">": "newer_than"}[raw[:1]]
+        return {side: UUID(bytes=raw[1:])}
+    except (ValueError, KeyError):
+        values = {"value": cursor[:80], "expected": "a cursor from 'next' or 'previous'"}
+        raise RefusedError("invalid", faults=[Fault("/cursor", "wrong_type", values)]) from None
+
+
+def links(page: Page) -> dict[str, str | None]:
+    """Addresses of the next (older) and previous (newer) page, with the same filters."""
+    return {
+        "next": _address(b"<", page.older_than),
+        "previous": _address(b">", page.newer_than),
+    }
+
+
+def _address(side: bytes, bound: UUID | None) -> str | None:
+    if bound is None:
+        return None
+    cursor = base64.urlsafe_b64encode(side + bound.bytes).rstrip(b"=").decode()
+    kept = {name: value for name, value in request.args.items() if name != "cursor"}
+    endpoint = request.endpoint or "jobs.index"
+    return url_for(endpoint, **kept, cursor=cursor, _external=True)

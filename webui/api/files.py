@@ -1,0 +1,103 @@
+"""``/files``: upload, look at, download."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, Response, jsonify, request, url_for
+from werkzeug.datastructures import FileStorage
+
+from jobs import files as kept
+from jobs.models import File
+from jobs.refusals import Fault, RefusedError
+from jobs.storage import StorageError
+from webui.api import reading, shapes
+from webui.studio import owner_id, studio
+
+files = Blueprint("files", __name__, url_prefix="/api/v1/files")
+# Room for the multipart frame around an upload of the full size.
+FRAME_BYTES = 10_000
+CHUNK = 256 * 1024
+
+
+@files.post("")
+def upload() -> tuple[Response, int, dict[str, str]]:
+    """Keep an uploaded picture (multipart, field ``file``)."""
+    limit = studio().settings.upload_bytes
+    request.max_content_length = limit + FRAME_BYTES
+    sent = request.files.get("file")
+    if sent is None:
+        raise RefusedError("invalid", faults=[Fault("/file", "missing")])
+    row = keep(sent)
+    where = {"Location": url_for("files.show", file_id=row.id)}
+    return jsonify(shapes.file(row)), 201, where
+
+
+@files.get("/<file_id>")
+def show(file_id: str) -> Response:
+    """What a file is."""
+    return jsonify(shapes.file(_mine(file_id)))
+
+
+@files.get("/<file_id>/content")
+def content(file_id: str) -> Response:
+    """A file's bytes; ``?recipe=no`` takes the recipe out of a PNG of ours."""
+    row = _mine(file_id)
+    if request.args.get("recipe") == "no" and row.media_type == "image/png":
+        return _without_recipe(row)
+    return stored_bytes(row.sha256, row.media_type, row.name)
+
+
+def keep(sent: FileStorage) -> File:
+    """Check and keep an uploaded picture; nothing stays behind when it is refused."""
+    limit = studio().settings.upload_bytes
+    with tempfile.TemporaryDirectory(prefix="atelier-upload-") as folder:
+        draft = Path(folder, "upload")
+        sent.save(draft, CHUNK)
+        if draft.stat().st_size > limit:
+            raise RefusedError("too_large", limit=limit)
+        name = sent.filename or ""
+        return kept.upload_picture(studio().database, studio().storage, owner_id(), draft, name)
+
+
+def stored_bytes(sha256: str, media_type: str, name: str | None = None) -> Response:
+    """Stored bytes as an answer: cached for good, since content never changes under its hash."""
+    if request.if_none_match.contains(sha256):
+        return Response(status=304, headers={"ETag": f'"{sha256}"'})
+    storage = studio().storage
+    if not storage.holds(sha256):
+        raise StorageError(f"{sha256} is missing")
+
+    def chunks() -> Any:
+        with storage.open(sha256) as opened:
+            while chunk := opened.read(CHUNK):
+                yield chunk
+
+    made = Response(chunks(), content_type=media_type)
+    made.set_etag(sha256)
+    made.headers["Cache-Control"] = "private, max-age=31536000, immutable"
+    made.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    if name is not None:
+        disposition = "attachment" if "download" in request.args else "inline"
+        made.headers.set("Content-Disposition", disposition, filename=name)
+    return made
+
+
+def _without_recipe(row: File) -> Response:
+    from engines import pictures
+
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, "picture.png")
+        studio().storage.fetch(row.sha256, copy)
+        bare = pictures.encode_png(pictures.open_rgb(copy))
+    made = Response(bare, content_type="image/png")
+    made.headers.set("Content-Disposition", "attachment", filename=row.name)
+    return made
+
+
+def _mine(file_id: str | UUID) -> File:
+    with studio().database.begin() as session:
+        return kept.get(session, owner_id(), reading.id_of(str(file_id)))

@@ -1,0 +1,185 @@
+"""``/jobs``: commission, look at, list, and act on jobs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, Response, jsonify, request, url_for
+
+from jobs import files as kept
+from jobs import listing, service
+from jobs.models import File, Job
+from jobs.refusals import RefusedError
+from webui.api import cursors, reading, shapes
+from webui.api.files import stored_bytes
+from webui.studio import owner_id, studio
+
+jobs = Blueprint("jobs", __name__, url_prefix="/api/v1/jobs")
+POLL_SECONDS = 1
+WAIT_TICK_SECONDS = 0.2
+DEFAULT_PAGE = 20
+ORDER_FIELDS = frozenset({"kind", "params", "priority", "tags"})
+Act = Callable[[Any, UUID, UUID], Job]
+
+
+@jobs.post("")
+def submit() -> Response:
+    """Commission a job."""
+    body = reading.json_object()
+    reading.only(body, ORDER_FIELDS)
+    order = service.Order(
+        kind=reading.typed(body, "kind", str, ""),
+        params=reading.typed(body, "params", dict, {}),
+        priority=reading.typed(body, "priority", int, 0),
+        tags=[str(tag) for tag in reading.typed(body, "tags", list, [])],
+        idempotency_key=request.headers.get("Idempotency-Key"),
+    )
+    with studio().database.begin() as session:
+        row = service.submit(session, owner_id(), order, studio().settings)
+    return accepted(row)
+
+
+@jobs.get("")
+def index() -> Response:
+    """A page of the caller's jobs, newest first."""
+    wanted = listing.Filter(
+        status=tuple(filter(None, request.args.get("status", "").split(","))),
+        kind=request.args.get("kind", ""),
+        tag=request.args.get("tag", ""),
+        q=request.args.get("q", ""),
+    )
+    size = reading.number("limit", DEFAULT_PAGE)
+    start = cursors.read(request.args.get("cursor", ""))
+    with studio().database.begin() as session:
+        page = listing.page(session, owner_id(), wanted, size, **start)
+        results = [_shape(session, row) for row in page.jobs]
+    links = cursors.links(page)
+    made = jsonify(results=results, **links)
+    for relation, address in links.items():
+        if address:
+            made.headers.add("Link", f'<{address}>; rel="{relation}"')
+    return made
+
+
+@jobs.get("/<job_id>")
+def show(job_id: str) -> Response:
+    """One job; 304 when nothing changed since the caller's ETag."""
+    with studio().database.begin() as session:
+        row = service.get(session, owner_id(), reading.id_of(job_id))
+        place = listing.place(session, row)
+        tag = shapes.etag(row, place)
+        if request.if_none_match.contains_weak(tag):
+            made = Response(status=304)
+        else:
+            made = jsonify(shapes.job(row, kept.outputs_of(session, row.id), place))
+    made.set_etag(tag, weak=True)
+    if not service.is_settled(row):
+        made.headers["Retry-After"] = str(POLL_SECONDS)
+    return made
+
+
+@jobs.post("/<job_id>/cancel")
+def cancel(job_id: str) -> Response:
+    """Stop for good: 202 while its process still has to go, else 200."""
+    return _act(job_id, service.cancel)
+
+
+@jobs.post("/<job_id>/pause")
+def pause(job_id: str) -> Response:
+    """Rest at a checkpoint: 202 while its process still has to go, else 200."""
+    return _act(job_id, service.pause)
+
+
+@jobs.post("/<job_id>/resume")
+def resume(job_id: str) -> Response:
+    """Go on from the checkpoint."""
+    return _act(job_id, service.resume)
+
+
+@jobs.post("/<job_id>/retry")
+def retry(job_id: str) -> Response:
+    """Try a failed or canceled job again: 202; any other is answered unchanged, 200."""
+    start = request.args.get("from", "checkpoint") == "start"
+    with studio().database.begin() as session:
+        before = service.get(session, owner_id(), reading.id_of(job_id)).version
+        row = service.retry(session, owner_id(), reading.id_of(job_id), from_start=start)
+        body = _shape(session, row)
+    studio().waker.wake(row.resource)
+    made = jsonify(body)
+    made.status_code = 202 if row.version != before else 200
+    return made
+
+
+@jobs.post("/<job_id>/rerun")
+def rerun(job_id: str) -> Response:
+    """Commission a new job like this one, with changed parameters."""
+    body = reading.json_object(optional=True)
+    reading.only(body, frozenset({"params"}))
+    changes = reading.typed(body, "params", dict, {})
+    key = request.headers.get("Idempotency-Key")
+    with studio().database.begin() as session:
+        row = service.rerun(
+            session, owner_id(), reading.id_of(job_id), changes, studio().settings, key
+        )
+    return accepted(row)
+
+
+@jobs.get("/<job_id>/artifacts")
+def artifacts(job_id: str) -> Response:
+    """The finished works of a job, the result first."""
+    with studio().database.begin() as session:
+        row = service.get(session, owner_id(), reading.id_of(job_id))
+        works = kept.outputs_of(session, row.id)
+    return jsonify(results=[shapes.output(work) for work in works])
+
+
+@jobs.get("/<job_id>/preview")
+def preview(job_id: str) -> Response:
+    """The newest preview of a job, as JPEG."""
+    with studio().database.begin() as session:
+        row = service.get(session, owner_id(), reading.id_of(job_id))
+    if row.preview_sha256 is None:
+        raise RefusedError("not_found")
+    made = stored_bytes(row.preview_sha256, "image/jpeg")
+    if "v" not in request.args:
+        made.headers["Cache-Control"] = "private, no-cache"
+    return made
+
+
+def accepted(row: Job) -> Response:
+    """202 with the job; with ``Prefer: wait=N`` the answer waits for its end that long."""
+    studio().waker.wake(row.resource)
+    row, outputs, place = _settled(row, reading.wait_seconds())
+    made = jsonify(shapes.job(row, outputs, place))
+    made.status_code = 202
+    made.headers["Location"] = url_for("jobs.show", job_id=row.id)
+    made.headers["Retry-After"] = str(POLL_SECONDS)
+    return made
+
+
+def _settled(row: Job, seconds: float) -> tuple[Job, list[File], listing.Place | None]:
+    until = time.monotonic() + seconds
+    while True:
+        with studio().database.begin() as session:
+            row = service.get(session, owner_id(), row.id)
+            if service.is_settled(row) or time.monotonic() >= until:
+                return row, kept.outputs_of(session, row.id), listing.place(session, row)
+        time.sleep(WAIT_TICK_SECONDS)
+
+
+def _act(job_id: str, act: Act) -> Response:
+    with studio().database.begin() as session:
+        row = act(session, owner_id(), reading.id_of(job_id))
+        body = _shape(session, row)
+    if row.state == "queued":
+        studio().waker.wake(row.resource)
+    made = jsonify(body)
+    made.status_code = 202 if body["status"] in ("canceling", "pausing") else 200
+    return made
+
+
+def _shape(session: Any, row: Job) -> dict[str, Any]:
+    return shapes.job(row, kept.outputs_of(session, row.id), listing.place(session, row))

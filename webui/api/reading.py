@@ -1,0 +1,80 @@
+"""Reading requests: ids, JSON bodies, numbers; whatever does not fit is refused by name."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+from uuid import UUID
+
+from flask import request
+
+from jobs.refusals import Fault, RefusedError
+
+JSON_BYTES = 1_000_000
+MAX_WAIT_SECONDS = 30
+
+
+def id_of(text: str) -> UUID:
+    """A job's or file's id. Raises :class:`RefusedError` (``malformed_id``)."""
+    try:
+        return UUID(text)
+    except ValueError:
+        raise RefusedError("malformed_id") from None
+
+
+def json_object(*, optional: bool = False) -> dict[str, Any]:
+    """The body as a JSON object; an absent one is empty where ``optional``."""
+    request.max_content_length = JSON_BYTES
+    body = request.get_data()
+    if optional and not body:
+        return {}
+    if request.mimetype != "application/json":
+        raise RefusedError("unsupported_media_type", wanted="application/json")
+    try:
+        parsed = json.loads(body, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise RefusedError("malformed_json") from None
+    if not isinstance(parsed, dict):
+        raise RefusedError("malformed_json")
+    return parsed
+
+
+def only(body: dict[str, Any], allowed: frozenset[str]) -> None:
+    """Refuse names in ``body`` that mean nothing."""
+    faults = [Fault(f"/{name}", "unknown_parameter") for name in body if name not in allowed]
+    if faults:
+        raise RefusedError("invalid", faults=faults)
+
+
+def typed(body: dict[str, Any], name: str, wanted: type, default: Any) -> Any:
+    """``body[name]`` if it has the type ``wanted``; ``default`` when it is absent."""
+    value = body.get(name, default)
+    fits = isinstance(value, wanted) and not (wanted is int and isinstance(value, bool))
+    if not fits:
+        values = {"value": str(value)[:80], "expected": _TYPE_NAMES[wanted]}
+        raise RefusedError("invalid", faults=[Fault(f"/{name}", "wrong_type", values)])
+    return value
+
+
+def number(name: str, default: int) -> int:
+    """A whole number from the query."""
+    text = request.args.get(name, str(default))
+    try:
+        return int(text)
+    except ValueError:
+        values = {"value": text[:80], "expected": "a whole number"}
+        raise RefusedError("invalid", faults=[Fault(f"/{name}", "wrong_type", values)]) from None
+
+
+def wait_seconds() -> float:
+    """How long ``Prefer: wait=N`` (RFC 7240) asks to hold the answer, at most 30 s."""
+    found = re.search(r"\bwait=(\d+)", request.headers.get("Prefer", ""))
+    return min(int(found[1]), MAX_WAIT_SECONDS) if found else 0.0
+
+
+_TYPE_NAMES = {dict: "an object", list: "a list", int: "a whole number", str: "a text"}
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")

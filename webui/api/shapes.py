@@ -1,0 +1,123 @@
+"""How jobs, files and kinds look in the API."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import url_for
+
+from engines.kind import Kind
+from jobs.listing import Place
+from jobs.models import File, Job
+from jobs.service import is_settled, shown_status
+from jobs.states import Reason
+from webui.texts import _, phase_text
+
+
+def time(moment: datetime | None) -> str | None:
+    """RFC 3339 in UTC."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z") if moment else None
+
+
+def job(row: Job, outputs: Sequence[File], place: Place | None) -> dict[str, Any]:
+    """A job with its progress, place, outputs and addresses."""
+    step, total = row.progress.get("step", 0), row.progress.get("total")
+    return {
+        "id": str(row.id),
+        "kind": row.kind,
+        "status": shown_status(row),
+        "reason": row.reason,
+        "version": row.version,
+        "params": row.params,
+        "priority": row.priority,
+        "tags": row.tags,
+        "parent_id": str(row.parent_id) if row.parent_id else None,
+        "progress": {
+            "phase": phase_text(row.progress.get("phase")),
+            "step": step,
+            "total": total,
+            "percent": round(100 * float(row.progress.get("share", 0.0)), 1),
+            "metrics": row.progress.get("metrics", {}),
+        },
+        "queue": place and {"position": place.position, "eta_seconds": place.eta_seconds},
+        "run_eta_seconds": None if is_settled(row) else row.progress.get("seconds_left"),
+        "run_seconds": row.run_seconds,
+        "attempt": row.attempt,
+        "resumed_from_step": row.resumed_from_step,
+        "created_at": time(row.created_at),
+        "started_at": time(row.started_at),
+        "ended_at": time(row.ended_at),
+        "outputs": [output(file) for file in outputs],
+        "error": error(row),
+        "urls": urls(row),
+    }
+
+
+def error(row: Job) -> dict[str, Any] | None:
+    """Why a job did not succeed, in words; never a traceback."""
+    if row.state not in ("failed", "paused") or row.reason is None:
+        return None
+    told = row.error or {}
+    detail = told.get("message") or Reason(row.reason).meaning
+    return {
+        "code": row.reason,
+        "detail": _(detail) % told.get("values", {}) if told.get("values") else _(detail),
+        "pointer": told.get("pointer"),
+        "hint": _(told.get("hint", "")),
+    }
+
+
+def urls(row: Job) -> dict[str, str | None]:
+    """Where a job's page, picture and actions are."""
+    picture = row.preview_sha256
+    return {
+        "self": url_for("jobs.show", job_id=row.id),
+        "page": url_for("pages.job_page", job_id=row.id),
+        "preview": url_for("jobs.preview", job_id=row.id, v=picture[:12]) if picture else None,
+        "artifacts": url_for("jobs.artifacts", job_id=row.id),
+        **{
+            action: url_for(f"jobs.{action}", job_id=row.id)
+            for action in ("cancel", "pause", "resume", "retry", "rerun")
+        },
+    }
+
+
+def output(row: File) -> dict[str, Any]:
+    """A finished work; its id is a valid input of another job."""
+    return {"role": row.role, **file(row)}
+
+
+def file(row: File) -> dict[str, Any]:
+    """A stored file."""
+    return {
+        "id": str(row.id),
+        "name": row.name,
+        "media_type": row.media_type,
+        "sha256": row.sha256,
+        "width": row.width,
+        "height": row.height,
+        "url": url_for("files.content", file_id=row.id),
+    }
+
+
+def kind(row: Kind) -> dict[str, Any]:
+    """A kind with the JSON schema of its parameters, titles in the reader's language."""
+    schema = row.schema()
+    for parameter in schema["properties"].values():
+        for text in ("title", "description"):
+            if text in parameter:
+                parameter[text] = _(parameter[text])
+    return {
+        "name": row.name,
+        "title": _(row.title),
+        "summary": _(row.summary),
+        "resource": row.resource,
+        "params": schema,
+    }
+
+
+def etag(row: Job, place: Place | None) -> str:
+    """Changes whenever the answer would: the row's version, and the place while it waits."""
+    return f"{row.version}-{place.position}" if place else str(row.version)

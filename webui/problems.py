@@ -1,0 +1,105 @@
+"""Errors as answers: RFC 9457 ``application/problem+json`` to programs, a page to people."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from flask import Flask, Response, jsonify, render_template, request
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from engines.pictures import PictureError
+from jobs.database import DatabaseDownError
+from jobs.refusals import FAULTS, Fault, RefusedError
+from jobs.storage import StorageError
+from webui.auth import is_api
+from webui.texts import filled
+
+RETRY_AFTER_SECONDS = 2
+_OF_STATUS = {
+    400: "bad_request",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "too_large",
+    415: "unsupported_media_type",
+}
+
+log = logging.getLogger(__name__)
+
+
+def install(app: Flask) -> None:
+    """Answer every error of ``app``; nothing else answers on 4xx and 5xx."""
+    app.register_error_handler(RefusedError, answer)
+    app.register_error_handler(PictureError, lambda error: answer(of_picture(error)))
+    app.register_error_handler(DatabaseDownError, _service_down("database_down"))
+    app.register_error_handler(StorageError, _service_down("storage_down"))
+    app.register_error_handler(HTTPException, _of_http)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def of_picture(error: PictureError, pointer: str = "/file") -> RefusedError:
+    """A picture that is no use, as a refusal that names the field it came in."""
+    return RefusedError("bad_picture", faults=[Fault(pointer, error.code, error.values)])
+
+
+def words(fault: Fault) -> str:
+    """What is wrong with a field, in the reader's language."""
+    return filled(FAULTS[fault.code], fault.values)
+
+
+def answer(refused: RefusedError) -> Response:
+    """The answer to a request that is refused, in the asker's form and language."""
+    refusal = refused.refusal
+    body: dict[str, Any] = {
+        "type": f"urn:atelier:problem:{refused.code}",
+        "title": filled(refusal.title, refused.values),
+        "status": refusal.status,
+        "detail": " ".join(map(words, refused.faults)) or filled(refusal.title, refused.values),
+        "instance": request.path,
+        "code": refused.code,
+        "errors": [
+            {"pointer": fault.pointer, "code": fault.code, "detail": words(fault)}
+            for fault in refused.faults
+        ],
+        "hint": filled(refusal.hint, refused.values),
+    }
+    if is_api():
+        made = jsonify(body)
+        made.content_type = "application/problem+json"
+    else:
+        made = Response(render_template("problem.html", problem=body))
+    made.status_code = refusal.status
+    if refusal.status in (429, 503):
+        made.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    if refusal.status == 401:
+        made.headers["WWW-Authenticate"] = 'Bearer realm="atelier"'
+    return made
+
+
+def _service_down(code: str) -> Any:
+    def answered(error: Exception) -> Response:
+        log.warning("%s: %s", code, error)
+        return answer(RefusedError(code))
+
+    return answered
+
+
+def _of_http(error: HTTPException) -> Response:
+    if error.response is not None and (error.code or 500) < 400:
+        return error.response  # type: ignore[return-value]  # a redirect
+    if isinstance(error, RequestEntityTooLarge):
+        limit = request.max_content_length or 0
+        return answer(RefusedError("too_large", limit=limit))
+    code = _OF_STATUS.get(error.code or 500)
+    if code is None:
+        code = "bad_request" if 400 <= (error.code or 500) < 500 else "internal_error"
+    made = answer(RefusedError(code, wanted="application/json"))
+    for name, value in error.get_headers():
+        if name == "Allow":
+            made.headers[name] = value
+    return made
+
+
+def _unexpected(error: Exception) -> Response:
+    log.error("%s %s failed", request.method, request.path, exc_info=error)
+    return answer(RefusedError("internal_error"))

@@ -1,0 +1,40 @@
+"""What every request uses: settings, database, storage, and the way to wake a worker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+from uuid import UUID
+
+from flask import current_app, g
+
+from jobs.database import Database, connect
+from jobs.queue import Waker, make_app
+from jobs.settings import Settings
+from jobs.storage import Storage
+
+
+@dataclass(frozen=True)
+class Studio:
+    """The parts of a studio, opened once per process."""
+
+    settings: Settings
+    database: Database
+    storage: Storage
+    waker: Waker
+
+    @classmethod
+    def open(cls, settings: Settings) -> Studio:
+        """Open all parts; nothing connects before it is used."""
+        database = connect(settings, connections=settings.web_threads + 2)
+        return cls(settings, database, Storage(settings.storage), Waker(make_app(settings)))
+
+
+def studio() -> Studio:
+    """The studio of the current application."""
+    return cast(Studio, current_app.extensions["atelier"])
+
+
+def owner_id() -> UUID:
+    """The owner who asks; :mod:`webui.auth` has put it there or refused the request."""
+    return cast(UUID, g.owner_id)
