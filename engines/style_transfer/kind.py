@@ -7,16 +7,16 @@ from typing import Annotated, Any, ClassVar, Literal
 from annotated_types import MaxLen, MinLen
 from pydantic import Field, ValidationInfo, field_validator
 
-from engines.kind import Kind, N_, Params, Picture
+from engines.kind import N_, Kind, Params, Picture
 
 
 class StyleTransferParams(Params):
     """Parameters of ``style_transfer``; titles and descriptions are shown to people."""
 
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
-        "draft": {"size": 256},
-        "standard": {"size": 512},
-        "fine": {"size": 1024},
+        "draft": {"size": 256, "iterations": 120},
+        "standard": {"size": 512, "iterations": 150},
+        "fine": {"size": 1024, "iterations": 200},
     }
 
     content: Picture = Field(
@@ -43,6 +43,58 @@ class StyleTransferParams(Params):
         title=N_("Size"),
         description=N_("Long side of the result, in pixels."),
         json_schema_extra={"x-group": "main"},
+    )
+    content_weight: float = Field(
+        1.0,
+        ge=0,
+        le=100,
+        title=N_("Hold on to the photo"),
+        description=N_("Higher keeps more of the photo's shapes, lower gives way to strokes."),
+        json_schema_extra={"x-group": "main"},
+    )
+    style_scale: float = Field(
+        1.0,
+        ge=0.25,
+        le=2.0,
+        title=N_("Size of the strokes"),
+        description=N_(
+            "How large the paintings are read, relative to the result: larger gives larger strokes."
+        ),
+    )
+    preserve_colours: bool = Field(
+        False,
+        title=N_("Keep the photo's colours"),
+        description=N_("Takes on the hand of the paintings, but not their colours."),
+    )
+    start_size: int = Field(
+        128,
+        ge=64,
+        le=512,
+        title=N_("Size of the first sketch"),
+        description=N_(
+            "Long side, in pixels, at which work begins: smaller lets the strokes change larger"
+            " shapes."
+        ),
+    )
+    iterations: int = Field(
+        150,
+        ge=1,
+        le=1000,
+        title=N_("Steps on the first sketch"),
+        description=N_("More steps come nearer to the paintings; each finer size takes fewer."),
+    )
+    statistic: Literal["wasserstein", "gram"] = Field(
+        "wasserstein",
+        title=N_("Measure of the hand"),
+        description=N_(
+            "How the paintings' hand is compared: wasserstein gives even strokes, gram is the"
+            " measure of the first paper."
+        ),
+    )
+    features: Literal["auto", "vgg16", "vgg19"] = Field(
+        "auto",
+        title=N_("Feature network"),
+        description=N_("The network that looks at the pictures; auto takes the best one here."),
     )
     seed: int = Field(
         0,

@@ -1,1 +1,1 @@
-"""What several kinds share: feature networks, statistics, averaging."""
+"""Feature networks, their statistics, pyramids and averages: what several kinds share."""

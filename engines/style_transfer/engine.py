@@ -1,0 +1,251 @@
+"""Style transfer by optimisation, coarse to fine (Gatys et al. 2016; Crowson's multi-scale
+variant; Laplacian coefficients as in STROTSS, Kolkin et al. 2019).
+
+The photo, in the paintings' colours, is the start; at each scale the pyramid coefficients
+descend, and the average of the iterates is what is shown, saved and enlarged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from engines import pictures
+from engines.engine import Engine, InputError, Inputs, Metrics, Output, Phase
+from engines.kind import N_, Params
+from engines.pictures import PictureError
+from engines.state import State, StateError, generator
+from engines.style_transfer import colour, scales
+from engines.style_transfer.canvas import Canvas
+from engines.style_transfer.kind import STYLE_TRANSFER, StyleTransferParams
+from engines.style_transfer.losses import Objective
+from engines.vision import network, pyramid, weights
+from engines.vision.statistics import Moments, mixed, moments
+from engines.vision.tensors import as_picture, as_tensor
+
+PREVIEW_SIDE = 1024
+NOISE = 0.02
+"""Standard deviation of the noise in the start, in units of full brightness: what makes one
+seed's picture differ from another's."""
+
+LAYING_IN = N_("laying in large strokes, {size} px, {scale} of {scales}")
+PAINTING = N_("painting smaller strokes, {size} px, {scale} of {scales}")
+FINISHING = N_("finishing the details, {size} px, {scale} of {scales}")
+
+
+class StyleTransfer(Engine):
+    """One step is one iteration at the current scale."""
+
+    def __init__(self, params: Params, inputs: Inputs, device: torch.device) -> None:
+        super().__init__(params, inputs, device)
+        if not isinstance(params, StyleTransferParams):
+            raise TypeError(f"{STYLE_TRANSFER.name} takes StyleTransferParams")
+        self.params, self.inputs, self.device = params, inputs, device
+        self._photo = _opened(inputs, params.content, "/content")
+        self._paintings = [
+            _opened(inputs, style, f"/styles/{position}")
+            for position, style in enumerate(params.styles)
+        ]
+        self._shares = params.weights or [1.0] * len(params.styles)
+        self._network = _network(_chosen(params.features, inputs), inputs, device)
+        self._scales = scales.plan(params.size, params.start_size, params.iterations)
+        self.total_steps = self._scales[-1].end
+        self._step, self._scale = 0, 0
+        self._objective: Objective | None = None
+        self._canvas = Canvas(self._start())
+
+    @property
+    def phase(self) -> Phase:
+        """How fine the strokes are that are being painted."""
+        last = len(self._scales) - 1
+        text = FINISHING if self._scale == last else PAINTING if self._scale else LAYING_IN
+        size = self._scales[self._scale].size
+        return Phase(text, {"size": size, "scale": self._scale + 1, "scales": last + 1})
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """The feature network, with the sha256 of the file its weights came from."""
+        return {"network": {"name": self._network.name, "sha256": self._network.sha256}}
+
+    def step(self) -> Metrics:
+        """One descent of the loss; on a new scale, first the work that opens it."""
+        self._open_scale()
+        if self._objective is None:
+            self._objective = self._objective_here()
+        leaves = self._canvas.attached()
+        with torch.enable_grad():
+            losses = self._objective(pyramid.join(leaves), self._step)
+            gradients = torch.autograd.grad(losses.total, leaves)
+        scale = self._scales[self._scale]
+        self._canvas.descend(gradients, (self._step - scale.first) / (scale.end - scale.first))
+        self._step += 1
+        figures = {"loss": losses.total, "content": losses.content, "style": losses.style}
+        return {name: float(figure.detach()) for name, figure in figures.items()}
+
+    def preview(self) -> Image.Image:
+        """The average of the iterates, RGB, at most 1024 px on the long side."""
+        picture = as_picture(self._canvas.shown())
+        if max(picture.size) > PREVIEW_SIDE:
+            return pictures.fit_long_side(picture, PREVIEW_SIDE)
+        return picture
+
+    def outputs(self) -> Iterable[Output]:
+        """The stylised picture, ``size`` px on the long side."""
+        return [Output("result", "stylized.png", as_picture(self._canvas.shown()))]
+
+    def state(self) -> State:
+        """Coefficients, Adam's moments and the average; parameters and network by name."""
+        facts = {
+            "scale": self._scale,
+            "updates": self._canvas.updates,
+            "averaged": self._canvas.average.count,
+            "params": self.params.model_dump(mode="json"),
+            **self.facts,
+        }
+        return State(self._step, {k: v.clone() for k, v in self._canvas.tensors().items()}, facts)
+
+    def load_state(self, state: State) -> None:
+        """Continue from ``state``; :class:`StateError` names what does not belong to this job."""
+        try:
+            facts = state.facts
+            self._same_params(facts["params"])
+            self._use_network(facts["network"]["name"], facts["network"]["sha256"])
+            scale, updates, averaged = (
+                int(facts[name]) for name in ("scale", "updates", "averaged")
+            )
+        except (KeyError, TypeError, ValueError) as missing:
+            raise StateError(f"the state lacks or garbles {missing}") from missing
+        if not self._belongs(state.step, scale):
+            raise StateError(f"step {state.step} does not belong to scale {scale} of this job")
+        canvas = Canvas(self._matched_photo(scale))
+        try:
+            canvas.restore(state.tensors, updates, averaged)
+        except ValueError as name:
+            raise StateError(f"the state's tensor {name} is missing or of another shape") from name
+        self._canvas, self._step, self._scale = canvas, state.step, scale
+        self._objective = None
+
+    def _open_scale(self) -> None:
+        """At a scale's first step: enlarge the canvas, and add what only this size can show."""
+        due = scales.index_of(self._step, self._scales)
+        if due == self._scale:
+            return
+        before = self._canvas.shown()
+        photo = self._matched_photo(due)
+        size = (photo.shape[-2], photo.shape[-1])
+        self._canvas = self._canvas.enlarged(size)
+        blurred = pyramid.resized(
+            pyramid.resized(photo, (before.shape[-2], before.shape[-1])), size
+        )
+        self._canvas.add(photo - blurred)
+        self._scale, self._objective = due, None
+        self.pulse()
+
+    def _objective_here(self) -> Objective:
+        """Features of the photo and the paintings at this scale's size."""
+        params, seed = self.params, self.params.seed
+        photo, painted = self._matched_photo(self._scale), []
+        for painting in self._paintings_at(self._scale):
+            painted.append(painting)
+            self.pulse()
+        return Objective(
+            self._network,
+            photo,
+            painted,
+            self._shares,
+            statistic=params.statistic,
+            content_weight=params.content_weight,
+            draws=generator(seed, "offsets", self._scale),
+        )
+
+    def _start(self) -> Tensor:
+        photo = self._matched_photo(0)
+        noise = torch.randn(photo.shape, generator=generator(self.params.seed, "start", 0))
+        return (photo + NOISE * noise.to(self.device)).clamp(0, 1)
+
+    def _matched_photo(self, scale: int) -> Tensor:
+        """The photo at a scale, in the paintings' colours unless its own are to be kept."""
+        photo = as_tensor(pictures.fit_long_side(self._photo, self._scales[scale].size))
+        if not self.params.preserve_colours:
+            photo = colour.matched(photo, self._palette())
+        return self._placed(photo)
+
+    def _paintings_at(self, scale: int) -> Iterable[Tensor]:
+        """The paintings at a scale; in the photo's colours where those are to be kept."""
+        size = max(pictures.MIN_SIDE, round(self._scales[scale].size * self.params.style_scale))
+        for picture in self._paintings:
+            painting = as_tensor(pictures.fit_long_side(picture, size))
+            if self.params.preserve_colours:
+                painting = colour.matched(painting, _colours(self._photo))
+            yield self._placed(painting)
+
+    def _palette(self) -> Moments:
+        return mixed([_colours(painting) for painting in self._paintings], self._shares)
+
+    def _placed(self, picture: Tensor) -> Tensor:
+        return picture.to(self.device).contiguous(memory_format=torch.channels_last)
+
+    def _belongs(self, step: int, scale: int) -> bool:
+        """A scale holds from its own first step (0) or after it, up to and with its end."""
+        if not 0 <= scale < len(self._scales):
+            return False
+        here = self._scales[scale]
+        return here.first + (scale > 0) <= step <= here.end
+
+    def _same_params(self, theirs: Mapping[str, Any]) -> None:
+        ours = self.params.model_dump(mode="json")
+        for name in sorted({*ours, *theirs}):
+            if ours.get(name) != theirs.get(name):
+                raise StateError(
+                    f"{name} is {ours.get(name)!r} here and {theirs.get(name)!r} in the state"
+                )
+
+    def _use_network(self, name: str, sha256: str) -> None:
+        """The state's own network: "auto" may mean another one by now."""
+        if (self._network.name, self._network.sha256) == (name, sha256):
+            return
+        try:
+            found = network.load(name, self.inputs.weights, self.device, last="5_1")
+        except (weights.WeightsError, KeyError) as failure:
+            raise StateError(f"the state's network {name} cannot be had: {failure}") from failure
+        if found.sha256 != sha256:
+            raise StateError(
+                f"the network {name} has sha256 {found.sha256[:12]} here and {sha256[:12]}"
+                " in the state"
+            )
+        self._network = found
+
+
+def _opened(inputs: Inputs, reference: str, pointer: str) -> Image.Image:
+    try:
+        return pictures.open_rgb(inputs.files[reference])
+    except PictureError as refused:
+        raise InputError(pointer, refused.message % refused.values) from refused
+    except KeyError:
+        raise InputError(pointer, "The picture is not among the inputs of this job.") from None
+    except (OSError, SyntaxError, ValueError, EOFError) as damage:
+        message = pictures.MESSAGES["unreadable_picture"]
+        raise InputError(pointer, message) from damage
+
+
+def _chosen(features: str, inputs: Inputs) -> str:
+    if features != "auto":
+        return features
+    return "vgg19" if weights.find("vgg19", inputs.weights) else "vgg16"
+
+
+def _network(name: str, inputs: Inputs, device: torch.device) -> network.FeatureNetwork:
+    try:
+        return network.load(name, inputs.weights, device, last="5_1")
+    except weights.WeightsError as failure:
+        hint = N_("Choose other features, or have the weights added.")
+        raise InputError("/features", str(failure), hint) from failure
+
+
+def _colours(picture: Image.Image) -> Moments:
+    """Colour moments of a picture; a small copy of it tells as much."""
+    return moments(as_tensor(pictures.fit_long_side(picture, 256)).double())

@@ -1,0 +1,109 @@
+"""What a stylised picture is judged by: the photo's shapes and the paintings' hand.
+
+Gatys, Ecker and Bethge 2016, with the Gaussian Wasserstein distance in place of Gram matrices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from engines.vision.network import FeatureNetwork
+from engines.vision.statistics import Moments, Target, gram, mixed, moments, wasserstein
+
+CONTENT_TAP = "4_2"
+STYLE_TAPS = ("1_1", "2_1", "3_1", "4_1", "5_1")
+
+CONTENT_SCALE = 0.05
+"""What a ``content_weight`` of 1 means against the mean of the layers' style distances."""
+
+VIEWS = 4
+RIM = 8
+"""Pixels that a view adds to each side of the picture, left and right together."""
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Scalars; ``total`` is what is descended."""
+
+    total: Tensor
+    content: Tensor
+    style: Tensor
+
+
+class Objective:
+    """The loss at one scale, as a function of the picture.
+
+    ``photo`` and ``paintings`` are (1, 3, H, W) in [0, 1]; ``shares`` are positive, one for
+    each painting. Each layer's distance is divided by the painting's own variance there, so
+    that layers count alike whatever their unit.
+
+    The picture is seen through :data:`VIEWS` views, in turn: mirrored at its rim and shifted by
+    a few pixels drawn from ``draws``. Pooling has a grid, and a picture that is always laid on
+    the same one takes on its pattern; the mirrored rim keeps zero padding off the picture.
+    """
+
+    def __init__(
+        self,
+        network: FeatureNetwork,
+        photo: Tensor,
+        paintings: Sequence[Tensor],
+        shares: Sequence[float],
+        *,
+        statistic: str,
+        content_weight: float,
+        draws: torch.Generator,
+    ) -> None:
+        self.network, self.statistic = network, statistic
+        self.content_weight = CONTENT_SCALE * content_weight
+        self.photo = photo
+        drawn = torch.randint(0, RIM + 1, (VIEWS, 2), generator=draws).tolist()
+        self.views = [(across, down) for across, down in drawn]
+        self.contents: dict[int, Tensor] = {}
+        with torch.no_grad():
+            parts = [self._moments(painting) for painting in paintings]
+        self.targets = {
+            tap: Target(mixed([part[tap] for part in parts], shares)) for tap in STYLE_TAPS
+        }
+
+    def __call__(self, picture: Tensor, turn: int) -> Losses:
+        """The losses of ``picture`` (1, 3, H, W), differentiable, seen in view number ``turn``."""
+        view = turn % VIEWS
+        wanted = self._content(view)
+        features = self.network(self._seen(picture, view), (CONTENT_TAP, *STYLE_TAPS))
+        content = functional.mse_loss(features[CONTENT_TAP], wanted) / _variance(wanted)
+        style = torch.stack([self._apart(tap, features[tap]) for tap in STYLE_TAPS]).mean()
+        return Losses(style + self.content_weight * content, content, style)
+
+    @torch.no_grad()
+    def _content(self, view: int) -> Tensor:
+        """The photo's content in a view, computed when the view is first used."""
+        if view not in self.contents:
+            found = self.network(self._seen(self.photo, view), (CONTENT_TAP,))
+            self.contents[view] = found[CONTENT_TAP]
+        return self.contents[view]
+
+    def _seen(self, picture: Tensor, view: int) -> Tensor:
+        across, down = self.views[view]
+        rim = (across, RIM - across, down, RIM - down)
+        seen = functional.pad(picture, rim, mode="reflect")
+        return seen.contiguous(memory_format=torch.channels_last)
+
+    def _apart(self, tap: str, features: Tensor) -> Tensor:
+        target = self.targets[tap]
+        if self.statistic == "gram":
+            return gram(features, target.second)
+        return wasserstein(features, target) / max(target.variance, 1e-6)
+
+    def _moments(self, painting: Tensor) -> dict[str, Moments]:
+        found = self.network(painting, STYLE_TAPS)
+        return {tap: moments(features.double()) for tap, features in found.items()}
+
+
+def _variance(features: Tensor) -> Tensor:
+    """Mean variance over a layer's channels: the scale of a difference in content."""
+    return features.var(dim=(-2, -1), unbiased=False).mean().clamp_min(1e-6)

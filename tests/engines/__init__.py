@@ -1,0 +1,1 @@
+"""Promises of the engines, kind by kind and module by module."""
