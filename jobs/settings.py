@@ -158,6 +158,23 @@ class Settings(BaseModel):
         """Threads a run computes with: part of its recipe, as it changes the last bits."""
         return self.threads or len(os.sched_getaffinity(0))
 
+    @property
+    def address_file(self) -> Path:
+        """Where a running local studio leaves its address."""
+        return self.data.absolute() / "address"
+
+    def changed(self, **changes: Any) -> Self:
+        """A copy with ``changes``, checked; nothing computed from the old values is kept."""
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        return type(self)(**{**fields, **changes})
+
+    def variables(self) -> dict[str, str]:
+        """These settings as environment variables, for a child that must read the same."""
+        return {
+            str(field.alias): "" if (value := getattr(self, name)) is None else str(value)
+            for name, field in type(self).model_fields.items()
+        }
+
     def environment(self, **changes: str) -> dict[str, str]:
         """The environment for a child process of ours: all that is set, with ``changes``."""
         return {**os.environ, **changes}

@@ -1,0 +1,56 @@
+"""Tokens of a local studio: one kept for the command line, one for a browser's first visit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from atelier.errors import StudioError
+from atelier.folders import read_private, write_private
+from jobs.settings import Settings
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from sqlalchemy.orm import Session
+
+COMMAND_LINE_LIFETIME = timedelta(days=90)
+LOGIN_LIFETIME = timedelta(minutes=15)
+
+
+def keep_token(settings: Settings) -> str:
+    """The command line's token; the one kept from before as long as it is good for a while."""
+    from jobs.accounts import issue, owner_of
+
+    kept = read_private(settings.token_file)
+    with _as_local_owner(settings) as (session, owner):
+        if kept and owner_of(session, kept, "api") == owner:
+            return kept
+        token = issue(session, owner, "api", COMMAND_LINE_LIFETIME)
+    write_private(settings.token_file, token)
+    return token
+
+
+def login_address(settings: Settings, address: str) -> str:
+    """An address that logs a browser in once, within a quarter of an hour."""
+    from jobs.accounts import issue
+
+    with _as_local_owner(settings) as (session, owner):
+        return f"{address}/login?token={issue(session, owner, 'login', LOGIN_LIFETIME)}"
+
+
+@contextmanager
+def _as_local_owner(settings: Settings) -> Iterator[tuple[Session, UUID]]:
+    from jobs.accounts import local_owner
+    from jobs.database import DatabaseDownError, connect
+
+    database = connect(settings)
+    try:
+        with database.begin() as session:
+            yield session, local_owner(session)
+    except DatabaseDownError as away:
+        raise StudioError(f"The database cannot be reached: {away}") from None
+    finally:
+        database.close()

@@ -1,0 +1,66 @@
+"""``atelier up``: the stack in the foreground, until Ctrl-C."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from types import FrameType
+
+from atelier.errors import StopAskedError
+from atelier.folders import write_private
+from atelier.local import Say, Stack
+from atelier.tokens import keep_token, login_address
+from jobs.settings import Settings
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def up(settings: Settings, say: Say) -> None:
+    """Start everything, say where it is, keep it alive until someone asks to stop."""
+    with serving(settings, say) as stack:
+        say(f"Studio: {stack.address}")
+        say(f"Open this once to log in: {login_address(stack.settings, public_address(stack))}")
+        say("Ctrl-C stops it.")
+        with contextlib.suppress(StopAskedError):
+            while True:
+                stack.turn(3600)
+        say("Stopping.")
+    say("Stopped.")
+
+
+@contextlib.contextmanager
+def serving(settings: Settings, say: Say) -> Iterator[Stack]:
+    """A ready stack with its address and token left for the command line.
+
+    Signals end it in order; they are only noted when they come, and acted upon in a wait, so
+    that no child is ever started without being known.
+    """
+    stack = Stack(settings, say=say)
+    with _stopping_on_signals(stack):
+        with contextlib.suppress(StopAskedError), stack:
+            stack.wait_ready()
+            keep_token(stack.settings)
+            write_private(stack.settings.address_file, stack.address)
+            try:
+                yield stack
+            finally:
+                stack.settings.address_file.unlink(missing_ok=True)
+
+
+def public_address(stack: Stack) -> str:
+    """What people type: ``PUBLIC_URL`` where it is set."""
+    return stack.settings.public_url.rstrip("/") or stack.address
+
+
+@contextlib.contextmanager
+def _stopping_on_signals(stack: Stack) -> Iterator[None]:
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        stack.ask_to_stop()
+
+    before = {number: signal.signal(number, stop) for number in STOP_SIGNALS}
+    try:
+        yield
+    finally:
+        for number, action in before.items():
+            signal.signal(number, action)
