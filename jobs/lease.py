@@ -205,7 +205,9 @@ def stop(
     _end(session, job, target, reason, run_seconds, error)
 
 
-def runner_died(session: Session, hold: Hold, cause: str, run_seconds: float) -> State:
+def runner_died(
+    session: Session, hold: Hold, reason: Reason, cause: str, run_seconds: float
+) -> State:
     """The runner died alone: back to the queue, or failed after the fifth time in one place."""
     job = _held(session, hold)
     job.deaths += 1
@@ -215,7 +217,7 @@ def runner_died(session: Session, hold: Hold, cause: str, run_seconds: float) ->
         return _end(session, job, State.CANCELED, Reason.CANCELED_BY_USER, run_seconds)
     if job.deaths >= DEATHS_TOLERATED:
         return _end(session, job, State.FAILED, Reason.POISONED, run_seconds, error)
-    return _end(session, job, State.QUEUED, Reason.WORKER_LOST, run_seconds, error)
+    return _end(session, job, State.QUEUED, reason, run_seconds, error)
 
 
 def _end(

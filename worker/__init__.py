@@ -1,0 +1,1 @@
+"""What runs jobs: one Celery process per slot, one child process per attempt."""

@@ -1,0 +1,204 @@
+"""Chores of the studio, done by one leader: rescue lost jobs, sweep what nothing refers to.
+
+``python -m jobs.keeper``. Any number may run; a database lock chooses the one that works.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from types import FrameType
+from uuid import UUID
+
+from sqlalchemy import Connection, delete, func, select, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from jobs.database import Database, DatabaseDownError, connect
+from jobs.models import Blob, Checkpoint, File, IdempotencyKey, Job, Token
+from jobs.moves import lock_job, move
+from jobs.queue import Waker, make_app
+from jobs.settings import Settings, SettingsError
+from jobs.states import Reason, State, Wanted
+from jobs.storage import Storage
+
+LEADER_LOCK = 7_021_887
+TURN_SECONDS = 1.0
+SWEEP_SECONDS = 60.0
+BLOB_GRACE = "1 hour"
+KEY_LIFETIME = "24 hours"
+SWEEP_BATCH = 200
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Trust:
+    """Whether silence means death. After the keeper's own pause, or a restart of the database,
+    workers could not have beaten: only after one full lease does a silent one count as lost.
+    """
+
+    lease: float
+    since: float = 0.0
+    turn_at: float = 0.0
+    server_start: datetime | None = None
+
+    def observe(self, now: float, server_start: datetime) -> None:
+        """Note a turn; start waiting anew when there was a gap or a restart."""
+        gap = now - self.turn_at > self.lease / 3
+        if gap or server_start != self.server_start:
+            self.since = now
+        self.turn_at, self.server_start = now, server_start
+
+    def holds(self, now: float) -> bool:
+        """Whether a lease that ran out may be taken as lost."""
+        return now - self.since >= self.lease
+
+
+class Keeper:
+    """The leader's work; :meth:`turn` does one round of it."""
+
+    def __init__(
+        self,
+        database: Database,
+        storage: Storage,
+        wake: Callable[[str], None],
+        lease: float,
+    ) -> None:
+        self._database, self._storage, self._wake = database, storage, wake
+        self._trust = Trust(lease)
+        self._sweep_at = 0.0
+
+    def turn(self, now: float) -> None:
+        """One round of chores at ``now`` on the monotonic clock."""
+        with self._database.begin() as session:
+            started = session.execute(select(func.pg_postmaster_start_time())).scalar_one()
+        self._trust.observe(now, started)
+        if self._trust.holds(now):
+            self.rescue()
+        if now >= self._sweep_at:
+            self._sweep_at = now + SWEEP_SECONDS
+            self.sweep()
+
+    def rescue(self) -> None:
+        """Put back into the queue what lost its worker."""
+        for job_id in self._lost():
+            with self._database.begin() as session:
+                resource = _rescue_one(session, job_id)
+            if resource is not None:
+                log.warning("job %s: rescued, its worker was lost", job_id)
+                self._wake(resource)
+
+    def sweep(self) -> None:
+        """Forget expired secrets and keys, and stored bytes that nothing refers to."""
+        with self._database.begin() as session:
+            session.execute(delete(Token).where(Token.expires_at < func.now()))
+            old_key = IdempotencyKey.created_at < func.now() - text(f"interval '{KEY_LIFETIME}'")
+            session.execute(delete(IdempotencyKey).where(old_key))
+        with self._database.begin() as session:
+            for sha256 in _unreferenced(session):
+                # The row is locked until the bytes are gone: a put of the same waits for us.
+                self._storage.remove(sha256)
+                session.execute(delete(Blob).where(Blob.sha256 == sha256))
+
+    def _lost(self) -> list[UUID]:
+        with self._database.begin() as session:
+            found = session.execute(
+                select(Job.id).where(
+                    Job.state == str(State.RUNNING), Job.lease_until < func.clock_timestamp()
+                )
+            )
+            return list(found.scalars())
+
+
+def _rescue_one(session: Session, job_id: UUID) -> str | None:
+    """Requeue a job whose lease is still out now; its resource, or None if it lives after all."""
+    job = lock_job(session, job_id)
+    now = session.execute(select(func.clock_timestamp())).scalar_one()
+    if job.state != State.RUNNING or job.lease_until is None or job.lease_until >= now:
+        return None
+    # The fence rises with the next claim; until then the old worker may still come back and
+    # find its row no longer running.
+    if job.wanted == Wanted.CANCEL:
+        reason = Reason.CANCELED_BY_USER
+        move(session, job, State.CANCELED, by="keeper", reason=reason, ended_at=now)
+        return None
+    if job.wanted == Wanted.PAUSE:
+        move(session, job, State.PAUSED, by="keeper", reason=Reason.PAUSED_BY_USER)
+        return None
+    move(session, job, State.QUEUED, by="keeper", reason=Reason.WORKER_LOST)
+    return job.resource
+
+
+def _unreferenced(session: Session) -> list[str]:
+    query = (
+        select(Blob.sha256)
+        .where(
+            Blob.touched_at < func.now() - text(f"interval '{BLOB_GRACE}'"),
+            ~select(File.id).where(File.sha256 == Blob.sha256).exists(),
+            ~select(Checkpoint.id).where(Checkpoint.sha256 == Blob.sha256).exists(),
+            ~select(Job.id).where(Job.preview_sha256 == Blob.sha256).exists(),
+        )
+        .limit(SWEEP_BATCH)
+        .with_for_update(skip_locked=True, of=Blob)
+    )
+    return list(session.execute(query).scalars())
+
+
+def _leads(connection: Connection) -> bool:
+    """Whether this process is, or just became, the leader."""
+    question = text("SELECT pg_try_advisory_lock(:lock)")
+    leads = bool(connection.execute(question, {"lock": LEADER_LOCK}).scalar_one())
+    connection.commit()
+    return leads
+
+
+def lead(database: Database, keeper: Keeper, stopping: threading.Event) -> None:
+    """Become leader and work until told to stop or until the database goes away."""
+    with database.engine.connect() as connection:
+        while not stopping.is_set() and not _leads(connection):
+            stopping.wait(TURN_SECONDS)
+        while not stopping.is_set():
+            # Asking proves that the session which holds the lock is still there.
+            connection.execute(text("SELECT 1"))
+            connection.commit()
+            keeper.turn(time.monotonic())
+            stopping.wait(TURN_SECONDS)
+
+
+def main() -> int:
+    """Keep until SIGTERM; a database that is away is waited for."""
+    logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    try:
+        settings = Settings.read()
+    except SettingsError as wrong:
+        sys.stderr.write(f"{wrong}\n")
+        return 2
+    stopping = threading.Event()
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        stopping.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    database = connect(settings, connections=3)
+    waker = Waker(make_app(settings))
+    keeper = Keeper(database, Storage(settings.storage), waker.wake, settings.lease)
+    while not stopping.is_set():
+        try:
+            lead(database, keeper, stopping)
+        except (DatabaseDownError, DBAPIError) as away:
+            log.warning("database away: %s", away)
+            stopping.wait(TURN_SECONDS)
+    database.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,186 @@
+"""Stores what a runner made and records how it ended, on a thread of its own.
+
+Everything goes in the order in which it was said, so a checkpoint is committed before the
+pause that relies on it, and outputs before the success that promises them.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy.orm import Session
+
+from jobs import lease
+from jobs.database import Database, DatabaseDownError
+from jobs.lease import Claim, SavedState, Work
+from jobs.moves import FenceLostError
+from jobs.states import Reason, State
+from jobs.storage import Storage, StorageError
+from worker.nursery import Runner
+from worker.protocol import Say, Stop
+
+RETRY_SECONDS = 1.0
+# Why a runner that stopped as asked is where it is now.
+STOPPED: dict[Stop, tuple[State, Reason]] = {
+    Stop.CANCEL: (State.CANCELED, Reason.CANCELED_BY_USER),
+    Stop.PAUSE: (State.PAUSED, Reason.PAUSED_BY_USER),
+    Stop.YIELD: (State.QUEUED, Reason.WORKER_STOPPED),
+}
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+class Clerk:
+    """The writing side of one attempt."""
+
+    def __init__(self, database: Database, storage: Storage, claim: Claim) -> None:
+        self._database, self._storage, self._claim = database, storage, claim
+        self._began = time.monotonic()
+        self._desk = ThreadPoolExecutor(1, thread_name_prefix="clerk")
+        self._works: list[Work] = []
+        self._end: tuple[str, dict[str, Any]] | None = None
+        self._failure: Exception | None = None
+        self._closing = threading.Event()
+
+    def record_resume(self, step: int | None) -> None:
+        """Say from which step the attempt goes on."""
+        self._later(lambda: self._write(lambda s: lease.report_resume(s, self._claim.hold, step)))
+
+    def keep_preview(self, told: dict[str, Any]) -> None:
+        """Show a newer preview; one that cannot be stored is left out."""
+
+        def store() -> None:
+            path = Path(told["path"])
+            stored = self._storage.put(self._database, path)
+            with self._database.begin() as session:
+                lease.report_preview(session, self._claim.hold, stored)
+            path.unlink(missing_ok=True)
+
+        self._later(lambda: self._tried("preview", store))
+
+    def keep_checkpoint(self, told: dict[str, Any]) -> None:
+        """Store a state, then commit its row; one that cannot be stored is left out."""
+
+        def store() -> None:
+            path = Path(told["path"])
+            stored = self._storage.put(self._database, path)
+            saved = SavedState(stored.sha256, told["step"], told["state_version"], told["threads"])
+            with self._database.begin() as session:
+                lease.commit_checkpoint(session, self._claim.hold, saved)
+            path.unlink(missing_ok=True)
+
+        self._later(lambda: self._tried("checkpoint", store))
+
+    def add_output(self, told: dict[str, Any]) -> None:
+        """Store a finished work; its row comes with the success."""
+
+        def store() -> None:
+            path = Path(told["path"])
+            stored = self._until_up(lambda: self._storage.put(self._database, path))
+            self._works.append(
+                Work(
+                    told["role"],
+                    told["name"],
+                    told["media_type"],
+                    stored,
+                    told["width"],
+                    told["height"],
+                )
+            )
+
+        self._later(store)
+
+    def note_end(self, said: str, told: dict[str, Any]) -> None:
+        """Remember how the runner says it ended."""
+        self._end = (said, told)
+
+    def conclude(self, stop: Stop | None, stalled: bool, runner: Runner) -> Future[None]:
+        """Record the end, after everything said before it; the process must be gone."""
+        return self._desk.submit(lambda: self._record(stop, stalled, runner))
+
+    def close(self) -> None:
+        """Finish what is under way and end the thread; waiting for the database ends too."""
+        self._closing.set()
+        self._desk.shutdown(wait=True, cancel_futures=True)
+
+    def _record(self, stop: Stop | None, stalled: bool, runner: Runner) -> None:
+        seconds, hold = time.monotonic() - self._began, self._claim.hold
+        said, told = self._end or ("", {})
+        if self._failure is not None:
+            return self._record_failed_write(self._failure, seconds)
+        if said == Say.DONE:
+            return self._write(lambda s: lease.finish(s, hold, self._works, seconds))
+        if said == Say.FAILED:
+            return self._record_failure(told, seconds)
+        if said == Say.STOPPED or stop is not None:
+            # Told to stop and gone, whether by itself or by force.
+            target, reason = STOPPED[Stop(told["why"]) if told else stop or Stop.YIELD]
+            return self._write(lambda s: lease.stop(s, hold, target, reason, seconds))
+        cause, reason = runner.cause_of_death(), Reason.WORKER_LOST
+        if stalled:
+            cause, reason = "no sign of life", Reason.STALLED
+        log.error("job %s: %s", hold.job_id, cause)
+        return self._write(lambda s: lease.runner_died(s, hold, reason, cause, seconds))
+
+    def _record_failure(self, told: dict[str, Any], seconds: float) -> None:
+        reason, error = Reason(told["reason"]), told["error"]
+        target = State.PAUSED if reason is Reason.DISK_FULL else State.FAILED
+        self._write(lambda s: lease.stop(s, self._claim.hold, target, reason, seconds, error))
+
+    def _record_failed_write(self, failure: Exception, seconds: float) -> None:
+        """The outputs could not be stored: wait for room, or let it be tried again."""
+        if isinstance(failure, FenceLostError):
+            raise failure
+        cause = failure.__cause__
+        full = isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)
+        log.error("job %s: outputs not stored: %s", self._claim.hold.job_id, failure)
+        if full:
+            return self._write(
+                lambda s: lease.stop(s, self._claim.hold, State.PAUSED, Reason.DISK_FULL, seconds)
+            )
+        return self._write(
+            lambda s: lease.runner_died(
+                s, self._claim.hold, Reason.WORKER_LOST, str(failure), seconds
+            )
+        )
+
+    def _write(self, act: Callable[[Session], object]) -> None:
+        def once() -> None:
+            with self._database.begin() as session:
+                act(session)
+
+        self._until_up(once)
+
+    def _until_up(self, act: Callable[[], T]) -> T:
+        """Do it as soon as the database is there; its being away costs no work."""
+        while True:
+            try:
+                return act()
+            except DatabaseDownError:
+                if self._closing.wait(RETRY_SECONDS):
+                    raise
+
+    def _tried(self, what: str, store: Callable[[], None]) -> None:
+        try:
+            store()
+        except (DatabaseDownError, StorageError) as failed:
+            log.warning("job %s: %s left out: %s", self._claim.hold.job_id, what, failed)
+
+    def _later(self, act: Callable[[], None]) -> None:
+        def guarded() -> None:
+            if self._failure is not None:
+                return
+            try:
+                act()
+            except Exception as failed:
+                self._failure = failed
+
+        self._desk.submit(guarded)

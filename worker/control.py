@@ -1,0 +1,67 @@
+"""The runner's ear: what its supervisor last said, and the hold at the lease's end."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from typing import IO
+
+from worker.protocol import Assignment, Do, Stop, boot_clock, messages
+
+HOLD_MARGIN_SECONDS = 5.0
+HOLD_LIMIT_SECONDS = 15 * 60.0
+
+
+class Control:
+    """Listens on its own thread; the run asks at every step boundary."""
+
+    def __init__(self, pipe: IO[bytes]) -> None:
+        self._pipe = pipe
+        self._changed = threading.Condition()
+        self._assignment: Assignment | None = None
+        self._lease_until = 0.0
+        self._stop: Stop | None = None
+        threading.Thread(target=self._listen, name="control", daemon=True).start()
+
+    def await_start(self) -> Assignment:
+        """Wait until there is a job to run."""
+        with self._changed:
+            while self._assignment is None:
+                self._changed.wait()
+            return self._assignment
+
+    def stop_wanted(self) -> Stop | None:
+        """Whether and why the run shall stop."""
+        return self._stop
+
+    def may_step(self, tell_holding: Callable[[], None], margin: float) -> bool:
+        """Wait at a step boundary until the lease covers another step.
+
+        Returns True when the run may go on (or has been told to stop, see
+        :meth:`stop_wanted`), False when it has held so long that it shall leave.
+        """
+        began = boot_clock()
+        while True:
+            with self._changed:
+                if self._stop is not None or boot_clock() < self._lease_until - margin:
+                    return True
+                if boot_clock() - began > HOLD_LIMIT_SECONDS:
+                    return False
+                self._changed.wait(1.0)
+            tell_holding()
+
+    def _listen(self) -> None:
+        for message in messages(self._pipe):
+            with self._changed:
+                match message["is"]:
+                    case Do.START:
+                        self._assignment = Assignment.from_json(message["assignment"])
+                        self._lease_until = self._assignment.lease_until
+                    case Do.LEASE:
+                        self._lease_until = message["until"]
+                    case Do.STOP:
+                        self._stop = Stop(message["why"])
+                self._changed.notify_all()
+        # The supervisor is gone: whatever this run still does would be somebody else's work.
+        os._exit(1)

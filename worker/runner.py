@@ -1,0 +1,274 @@
+"""The child process that drives one engine through one attempt. It holds no credentials.
+
+Started ahead of its job (``python -m worker.runner``), it imports torch and waits. The loop is
+here and nowhere else: an engine only knows how to do one step.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import fcntl
+import importlib
+import os
+import sys
+import time
+import traceback
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from engines.engine import Engine, InputError, Inputs, Output
+from engines.kind import Kind
+from engines.registry import KINDS
+from worker import parting
+from worker.control import HOLD_MARGIN_SECONDS, Control
+from worker.pace import Estimate, Pace
+from worker.protocol import Assignment, SavedFile, Say, Sender, Stop
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from engines.state import State
+
+PROGRESS_SECONDS = 0.25
+PREVIEW_SIDE = 1024
+
+
+class Run:
+    """One attempt: the engine, and when to show, save, hold and stop."""
+
+    def __init__(self, assignment: Assignment, control: Control, sender: Sender) -> None:
+        self._job, self._control, self._sender = assignment, control, sender
+        self._folder = Path(assignment.folder)
+        self._kind: Kind = KINDS[assignment.kind]
+        self._step = 0
+        self._checkpoints = Pace.of_checkpoints()
+        self._previews = Pace.of_previews()
+        self._told_at = 0.0
+        self._held = False
+
+    def go(self) -> None:
+        """Run to the end, or to where the supervisor wants it to stop."""
+        self._engine, self._step = self._begun()
+        self._engine.pulse = self._pulse
+        self._estimate = Estimate(self._engine.share(self._step))
+        self._sender.send(Say.RESUMED, step=self._step or None)
+        while self._step < self._engine.total_steps:
+            goes_on = self._control.may_step(self._tell_holding, HOLD_MARGIN_SECONDS)
+            stop = self._control.stop_wanted() if goes_on else Stop.YIELD
+            if stop is not None:
+                return self._leave(stop)
+            metrics = self._engine.step()
+            self._step += 1
+            self._show(metrics)
+        return self._deliver()
+
+    def _begun(self) -> tuple[Engine, int]:
+        """The engine at the newest checkpoint that can be read, else at the start."""
+        from engines.state import StateError, load
+
+        for saved in self._job.checkpoints:
+            try:
+                state = load(Path(saved.path))
+                engine = self._engine_for(saved)
+                engine.load_state(state)
+            except StateError as unfit:
+                sys.stderr.write(f"checkpoint at step {saved.step} left out: {unfit}\n")
+            else:
+                return engine, state.step
+        return self._engine_for(None), 0
+
+    def _engine_for(self, saved: SavedFile | None) -> Engine:
+        import torch
+
+        # Sums of floats depend on how many threads share them: a resumed run keeps its count.
+        torch.set_num_threads(saved.threads if saved else self._job.threads)
+        module, _, name = self._kind.engine.partition(":")
+        engine_class: type[Engine] = getattr(importlib.import_module(module), name)
+        params = self._kind.params.model_validate(self._job.params)
+        inputs = Inputs(
+            {id_: Path(path) for id_, path in self._job.inputs.items()}, Path(self._job.weights)
+        )
+        return engine_class(params, inputs, _device())
+
+    def _show(self, metrics: Any) -> None:
+        now = time.monotonic()
+        last = self._step == self._engine.total_steps
+        if now - self._told_at >= PROGRESS_SECONDS or self._step == 1 or last:
+            self._told_at = now
+            share = self._engine.share(self._step)
+            self._sender.send(
+                Say.PROGRESS,
+                step=self._step,
+                total=self._engine.total_steps,
+                share=share,
+                phase=asdict(self._engine.phase),
+                metrics=dict(metrics),
+                seconds_left=self._estimate.seconds_left(share),
+            )
+        if last:
+            return
+        if self._previews.due():
+            with self._previews.measured():
+                self._save_preview()
+        if self._checkpoints.due():
+            self._save_checkpoint()
+
+    def _save_preview(self) -> None:
+        from engines.pictures import encode_jpeg, fit_long_side
+
+        picture = self._engine.preview()
+        if max(picture.size) > PREVIEW_SIDE:
+            picture = fit_long_side(picture, PREVIEW_SIDE)
+        path = self._folder / f"preview-{self._step}.jpg"
+        path.write_bytes(encode_jpeg(picture))
+        self._sender.send(Say.PREVIEW, path=str(path))
+
+    def _save_checkpoint(self) -> None:
+        import torch
+
+        from engines.state import save
+
+        with self._checkpoints.measured():
+            path = self._folder / f"checkpoint-{self._step}.safetensors"
+            state: State = self._engine.state()
+            save(state, path)
+        self._sender.send(
+            Say.CHECKPOINT,
+            path=str(path),
+            step=self._step,
+            threads=torch.get_num_threads(),
+            state_version=self._kind.state_version,
+        )
+
+    def _leave(self, stop: Stop) -> None:
+        if stop is not Stop.CANCEL and self._step > 0:
+            self._save_checkpoint()
+        self._sender.send(Say.STOPPED, why=str(stop), step=self._step)
+
+    def _deliver(self) -> None:
+        for position, output in enumerate(self._engine.outputs()):
+            self._pulse()
+            self._sender.send(Say.OUTPUT, **self._stored(position, output))
+        self._sender.send(Say.DONE)
+
+    def _stored(self, position: int, output: Output) -> dict[str, Any]:
+        told = {"role": output.role, "name": output.name, "media_type": output.media_type}
+        if isinstance(output.content, Path):
+            return {**told, "path": str(output.content), "width": None, "height": None}
+        path = self._folder / f"output-{position}.png"
+        path.write_bytes(self._encoded(output.content))
+        width, height = output.content.size
+        return {**told, "path": str(path), "width": width, "height": height}
+
+    def _encoded(self, picture: Image) -> bytes:
+        from engines.pictures import encode_png
+
+        return encode_png(picture, self.recipe())
+
+    def recipe(self) -> dict[str, Any]:
+        """All that makes this result again: same torch, same thread count, same pixels on CPU."""
+        import torch
+
+        return {
+            "kind": self._kind.name,
+            "params": self._job.params,
+            "inputs": self._job.input_hashes,
+            **self._engine.facts,
+            "atelier": version("atelier"),
+            "torch": torch.__version__,
+            "threads": torch.get_num_threads(),
+            "device": _device().type,
+        }
+
+    def _pulse(self) -> None:
+        now = time.monotonic()
+        if now - self._told_at >= PROGRESS_SECONDS:
+            self._told_at = now
+            self._sender.send(Say.ALIVE)
+
+    def _tell_holding(self) -> None:
+        self._sender.send(Say.HOLDING)
+
+
+def main() -> None:
+    """Wait for a job, run it, say how it ended."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--parent", type=int, required=True)
+    arguments = parser.parse_args()
+    parting.die_with(arguments.parent)
+    parting.offer_to_oom_killer()
+    control = Control(os.fdopen(os.dup(0), "rb"))
+    sender = Sender(os.fdopen(os.dup(1), "wb"))
+    # From here on nothing that a library prints can end up among the messages.
+    os.dup2(2, 1)
+    _import_ahead()
+    sender.send(Say.READY)
+    assignment = control.await_start()
+    lock = _locked(Path(assignment.lock))
+    _log_to(Path(assignment.log))
+    run = Run(assignment, control, sender)
+    try:
+        run.go()
+    except BaseException as failure:
+        traceback.print_exc()
+        sender.send(Say.FAILED, **_told(failure))
+    lock.close()
+
+
+def _import_ahead() -> None:
+    """Import what every run needs, so that a job starts at once."""
+    for kind in KINDS.values():
+        importlib.import_module(kind.engine.partition(":")[0])
+
+
+def _device() -> Any:
+    import torch
+
+    # The supervisor showed this process one GPU, or none.
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _locked(path: Path) -> IO[bytes]:
+    """Hold the job's lock as long as this process lives, and say who holds it."""
+    lock = path.open("r+b")
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    lock.truncate()
+    lock.write(str(os.getpid()).encode())
+    lock.flush()
+    return lock
+
+
+def _log_to(path: Path) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(handle, 1)
+    os.dup2(handle, 2)
+    os.close(handle)
+
+
+def _told(failure: BaseException) -> dict[str, Any]:
+    """How a failure is told: a reason of the table, words for the artist, the cause for the log."""
+    cause = "".join(traceback.format_exception(failure))
+    if isinstance(failure, InputError):
+        error = {"pointer": failure.pointer, "message": failure.message, "hint": failure.hint}
+        return {"reason": "bad_input", "error": error, "cause": cause}
+    if _is_out_of_memory(failure):
+        return {"reason": "out_of_memory", "error": None, "cause": cause}
+    if isinstance(failure, OSError) and failure.errno in (errno.ENOSPC, errno.EDQUOT):
+        return {"reason": "disk_full", "error": None, "cause": cause}
+    return {"reason": "internal_error", "error": None, "cause": cause}
+
+
+def _is_out_of_memory(failure: BaseException) -> bool:
+    import torch
+
+    if isinstance(failure, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    # The CPU allocator raises a plain RuntimeError; only its text tells.
+    return isinstance(failure, RuntimeError) and "not enough memory" in str(failure)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,195 @@
+"""The life of a slot: wait for a wake or look by itself, claim a job, see it through, again.
+
+One thread does all of it. It starts every runner and waits for it, because the kernel ties a
+runner's life to the thread that started it. Wakes only nudge it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from sqlalchemy import func
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from engines.registry import KINDS
+from jobs import lease
+from jobs.database import Database, DatabaseDownError
+from jobs.lease import Claim
+from jobs.models import Slot as SlotRow
+from jobs.settings import Settings
+from jobs.states import Reason
+from jobs.storage import Storage, StorageError
+from worker import scratch
+from worker.clerk import Clerk
+from worker.nursery import Nursery, Runner
+from worker.protocol import Assignment, boot_clock
+from worker.slots import SlotSpec
+from worker.supervisor import Supervisor
+
+LOOK_SECONDS = 2.0
+
+log = logging.getLogger(__name__)
+
+
+class Slot:
+    """A slot of this worker process, served by its own thread."""
+
+    def __init__(
+        self, settings: Settings, spec: SlotSpec, database: Database, storage: Storage
+    ) -> None:
+        self._settings, self._spec = settings, spec
+        self._database, self._storage = database, storage
+        self._name = f"{spec.name}@{settings.machine}"
+        self._shutdown = threading.Event()
+        self._changed = threading.Condition()
+        self._nudges = self._served = 0
+        self._thread = threading.Thread(target=self._live, name="slot")
+
+    def start(self) -> None:
+        """Begin to serve."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Claim nothing more; a running job is saved and put back into the queue."""
+        self._shutdown.set()
+        with self._changed:
+            self._changed.notify_all()
+
+    def join(self, timeout: float) -> None:
+        """Wait for the end of the thread."""
+        self._thread.join(timeout)
+
+    def nudge(self) -> None:
+        """Look at the database now; returns when there is nothing more to run.
+
+        Meanwhile the worker takes no further wake, which leaves them to idle workers.
+        """
+        with self._changed:
+            self._nudges += 1
+            mine = self._nudges
+            self._changed.notify_all()
+            while self._served < mine and self._thread.is_alive():
+                self._changed.wait(1.0)
+
+    def _live(self) -> None:
+        scratch.sweep(self._settings.scratch)
+        nursery = Nursery(self._spec)
+        try:
+            while not self._shutdown.is_set():
+                self._turn(nursery)
+        finally:
+            nursery.close()
+            with self._changed:
+                self._served = self._nudges
+                self._changed.notify_all()
+
+    def _turn(self, nursery: Nursery) -> None:
+        """Run jobs until none waits, then rest until nudged, at most two seconds."""
+        with self._changed:
+            seen = self._nudges
+        try:
+            nursery.keep()
+            # A job is only taken by a slot that can start it: another may be faster.
+            ready = nursery.await_ready(LOOK_SECONDS)
+            self._register(ready)
+            while ready and not self._shutdown.is_set() and self._run_next(nursery):
+                pass
+        except DatabaseDownError as away:
+            log.warning("slot %s: database away: %s", self._name, away)
+        except Exception:
+            log.exception("slot %s: turn failed", self._name)
+        with self._changed:
+            self._served = max(self._served, seen)
+            self._changed.notify_all()
+            if self._nudges == seen and not self._shutdown.is_set():
+                self._changed.wait(LOOK_SECONDS)
+
+    def _run_next(self, nursery: Nursery) -> bool:
+        """Claim a job and see it through; whether there was one."""
+        settings = self._settings
+        asked_at = boot_clock()
+        with self._database.begin() as session:
+            claim = lease.claim(
+                session,
+                self._name,
+                self._spec.resource,
+                settings.lease,
+                settings.running_per_owner,
+            )
+        if claim is None:
+            return False
+        hold = claim.hold
+        log.info("job %s: attempt %s, fence %s", hold.job_id, claim.attempt, hold.fence)
+        self._attempt(claim, nursery, asked_at + settings.lease)
+        log.info("job %s: attempt %s ended", hold.job_id, claim.attempt)
+        self._register(ready=False)
+        return True
+
+    def _attempt(self, claim: Claim, nursery: Nursery, lease_until: float) -> None:
+        place = scratch.Scratch(self._settings.scratch, claim)
+        kind = KINDS[claim.kind]
+        runner = nursery.take()
+        try:
+            place.prepare()
+            assignment = self._assignment(claim, place, runner, lease_until)
+        except (StorageError, TimeoutError) as unfit:
+            runner.kill()
+            place.remove()
+            self._give_up(claim, unfit)
+            return
+        try:
+            Supervisor(
+                self._database,
+                claim,
+                runner,
+                Clerk(self._database, self._storage, claim),
+                lease_seconds=self._settings.lease,
+                lease_until=lease_until,
+                stall_seconds=kind.stall_seconds,
+            ).run(assignment, self._shutdown, nursery)
+        finally:
+            place.remove()
+
+    def _assignment(
+        self, claim: Claim, place: scratch.Scratch, runner: Runner, lease_until: float
+    ) -> Assignment:
+        kind, job_id = KINDS[claim.kind], str(claim.hold.job_id)
+        logs = self._settings.logs / "jobs"
+        logs.mkdir(parents=True, exist_ok=True)
+        return Assignment(
+            job_id=job_id,
+            kind=claim.kind,
+            params=claim.params,
+            inputs=place.bring_inputs(self._storage, claim.inputs),
+            input_hashes=claim.inputs,
+            checkpoints=place.bring_checkpoint(self._storage, claim, kind.state_version),
+            folder=str(place.folder),
+            lock=str(place.lock),
+            log=str(logs / f"{job_id}.log"),
+            weights=str(self._settings.weights),
+            threads=self._settings.cpu_threads,
+            lease_until=lease_until,
+        )
+
+    def _give_up(self, claim: Claim, unfit: Exception) -> None:
+        """An input cannot be brought here: tried again a few times, then failed."""
+        log.error("job %s: %s", claim.hold.job_id, unfit)
+        with self._database.begin() as session:
+            lease.runner_died(session, claim.hold, Reason.WORKER_LOST, str(unfit), 0.0)
+
+    def _register(self, ready: bool) -> None:
+        """Tell the studio that this slot is here."""
+        values = {
+            "machine": self._settings.machine,
+            "resource": self._spec.resource,
+            "device": self._spec.device,
+            "standby": ready,
+            "beat_at": func.clock_timestamp(),
+        }
+        with self._database.begin() as session:
+            session.execute(
+                upsert(SlotRow)
+                .values(name=self._name, **values)
+                .on_conflict_do_update(index_elements=[SlotRow.name], set_=values)
+            )

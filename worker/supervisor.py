@@ -1,0 +1,184 @@
+"""One attempt at a job: start a runner, beat, pass on a stop, record how it ended.
+
+The loop listens to the runner and watches the clock. Whatever may take long, storing files
+and committing them, happens on the clerk's thread, so that a beat is never late.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+from jobs import lease
+from jobs.database import Database, DatabaseDownError
+from jobs.lease import Claim
+from jobs.moves import FenceLostError
+from jobs.states import Wanted
+from worker.clerk import Clerk
+from worker.nursery import Nursery, Runner
+from worker.protocol import Assignment, Say, Stop, boot_clock
+
+LOOK_SECONDS = 1.0
+TERM_AFTER_SECONDS = 10.0
+KILL_AFTER_SECONDS = 15.0
+LEAVE_AFTER_SECONDS = 18.0
+TICK_SECONDS = 0.25
+
+log = logging.getLogger(__name__)
+
+
+class Supervisor:
+    """Watches one runner from its start to its recorded end."""
+
+    def __init__(
+        self,
+        database: Database,
+        claim: Claim,
+        runner: Runner,
+        clerk: Clerk,
+        *,
+        lease_seconds: float,
+        lease_until: float,
+        stall_seconds: float,
+    ) -> None:
+        self._database, self._claim, self._runner, self._clerk = database, claim, runner, clerk
+        self._lease, self._stall = lease_seconds, stall_seconds
+        self._lease_until = lease_until
+        self._life_at = time.monotonic()
+        self._look_at = self._beat_at = 0.0
+        self._progress: dict[str, Any] | None = None
+        self._stop: Stop | None = None
+        self._stop_at = 0.0
+        self._term_sent = False
+        self._ending: Future[None] | None = None
+        self._stalled = False
+        self._stepped = False
+
+    def run(self, assignment: Assignment, shutdown: threading.Event, nursery: Nursery) -> None:
+        """Start the runner and stay until its end is recorded or its fence is lost."""
+        self._runner.start(assignment)
+        self._beat_at = time.monotonic() + self._lease / 6
+        try:
+            while not self._over(shutdown):
+                self._hear(self._runner.next_message(TICK_SECONDS))
+                if self._stepped:
+                    nursery.keep()
+                if shutdown.is_set():
+                    self._ask_to_stop(Stop.YIELD)
+                self._press_stop()
+                self._watch_for_stall()
+                self._tell_database()
+                if self._ending is None and self._runner.silent and self._runner.wait(TICK_SECONDS):
+                    self._ending = self._clerk.conclude(self._stop, self._stalled, self._runner)
+            if self._ending is not None and self._ending.done():
+                self._ending.result()
+        except FenceLostError:
+            log.warning("job %s: fence %s lost", self._claim.hold.job_id, self._claim.hold.fence)
+        finally:
+            self._runner.kill()
+            self._clerk.close()
+
+    def _over(self, shutdown: threading.Event) -> bool:
+        if self._ending is not None and self._ending.done():
+            return True
+        # A worker that has to go does not wait for a database that is away: the lease runs out.
+        waited = time.monotonic() - self._stop_at if self._stop is not None else 0.0
+        return shutdown.is_set() and waited > LEAVE_AFTER_SECONDS
+
+    def _hear(self, message: dict[str, Any] | None) -> None:
+        if message is None:
+            return
+        self._life_at = time.monotonic()
+        match message.pop("is"):
+            case Say.PROGRESS:
+                self._progress, self._stepped = message, True
+            case Say.RESUMED:
+                self._clerk.record_resume(message["step"])
+            case Say.PREVIEW:
+                self._clerk.keep_preview(message)
+            case Say.CHECKPOINT:
+                self._clerk.keep_checkpoint(message)
+            case Say.OUTPUT:
+                self._clerk.add_output(message)
+            case Say.DONE | Say.STOPPED as said:
+                self._clerk.note_end(said, message)
+            case Say.FAILED as said:
+                log.error("job %s failed:\n%s", self._claim.hold.job_id, message.pop("cause"))
+                self._clerk.note_end(said, message)
+
+    def _tell_database(self) -> None:
+        """Look every second and beat every sixth of a lease, as long as there is life."""
+        now = time.monotonic()
+        if now >= self._beat_at and not self._stalled:
+            self._beat_at = now + (self._lease / 6 if self._guarded(self._beat) else 1.0)
+        if now >= self._look_at:
+            self._look_at = now + LOOK_SECONDS
+            self._guarded(self._look)
+
+    def _beat(self) -> None:
+        # The lease runs from before the question: the answer may have taken its time.
+        asked_at = boot_clock()
+        with self._database.begin() as session:
+            wanted = lease.beat(session, self._claim.hold, self._lease)
+        self._runner.lease(asked_at + self._lease)
+        self._obey(wanted)
+
+    def _look(self) -> None:
+        progress, self._progress = self._progress, None
+        with self._database.begin() as session:
+            if progress is None:
+                wanted = lease.look(session, self._claim.hold)
+            else:
+                wanted = lease.report_progress(session, self._claim.hold, progress)
+        self._obey(wanted)
+
+    def _guarded(self, act: Callable[[], None]) -> bool:
+        """Do it; a database that is away is no reason to end healthy work."""
+        try:
+            act()
+        except DatabaseDownError as away:
+            log.warning("job %s: database away: %s", self._claim.hold.job_id, away)
+            return False
+        except FenceLostError:
+            # The clerk may just have recorded the end: then this is no loss.
+            if self._ending is None:
+                raise
+        return True
+
+    def _obey(self, wanted: Wanted) -> None:
+        if wanted is Wanted.CANCEL:
+            self._ask_to_stop(Stop.CANCEL)
+        elif wanted is Wanted.PAUSE:
+            self._ask_to_stop(Stop.PAUSE)
+
+    def _ask_to_stop(self, why: Stop) -> None:
+        upgrade = why is Stop.CANCEL and self._stop is not Stop.CANCEL
+        if self._stop is not None and not upgrade:
+            return
+        if self._stop is None:
+            self._stop_at = time.monotonic()
+        self._stop = why
+        self._runner.stop(why)
+
+    def _press_stop(self) -> None:
+        """A runner that does not stop by itself gets SIGTERM, then SIGKILL."""
+        if self._stop is None or self._runner.gone:
+            return
+        waited = time.monotonic() - self._stop_at
+        if waited > KILL_AFTER_SECONDS:
+            self._runner.signal_group(signal.SIGKILL)
+        elif waited > TERM_AFTER_SECONDS and not self._term_sent:
+            self._term_sent = True
+            self._runner.signal_group(signal.SIGTERM)
+
+    def _watch_for_stall(self) -> None:
+        quiet = time.monotonic() - self._life_at
+        if quiet > self._stall and not self._stalled and not self._runner.silent:
+            self._stalled = True
+            log.error("job %s: no sign of life for %.0f s", self._claim.hold.job_id, quiet)
+            self._runner.signal_group(signal.SIGKILL)

@@ -1,0 +1,68 @@
+"""The Celery worker of one slot, and its one task: a wake.
+
+The slot lives on a thread of its own from before the first connection to the broker until
+after the last, so it also serves while Redis is away.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+from celery import Celery, signals
+
+from jobs.database import connect
+from jobs.queue import WAKE_TASK, make_app
+from jobs.settings import Settings, SettingsError
+from jobs.storage import Storage
+from worker.slot import Slot
+from worker.slots import spec
+
+STOP_SECONDS = 25.0
+
+log = logging.getLogger(__name__)
+_slots: list[Slot] = []
+
+
+def _settings() -> Settings:
+    try:
+        return Settings.read()
+    except SettingsError as wrong:
+        sys.exit(str(wrong))
+
+
+settings = _settings()
+app: Celery = make_app(settings)
+
+
+@app.task(name=WAKE_TASK)
+def wake() -> None:
+    """Look at the database: a job may be waiting. Returns when none is."""
+    for slot in _slots:
+        slot.nudge()
+
+
+@signals.worker_init.connect
+def _open_slot(**_: Any) -> None:
+    logging.getLogger().setLevel(settings.log_level)
+    try:
+        slot_spec = spec(settings)
+    except SettingsError as wrong:
+        sys.exit(str(wrong))
+    slot = Slot(settings, slot_spec, connect(settings, connections=4), Storage(settings.storage))
+    _slots.append(slot)
+    slot.start()
+
+
+@signals.worker_shutting_down.connect
+def _stop_slot(**_: Any) -> None:
+    for slot in _slots:
+        slot.stop()
+
+
+@signals.worker_shutdown.connect
+def _await_slot(**_: Any) -> None:
+    for slot in _slots:
+        slot.stop()
+        slot.join(STOP_SECONDS)
