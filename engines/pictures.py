@@ -145,6 +145,8 @@ def _opened(path: Path) -> Image.Image:
 
 
 def _srgb(picture: Image.Image) -> Image.Image:
+    if picture.mode.startswith("I"):  # 16 bits of grey, which Pillow would clip, not scale
+        picture = picture.convert("I").point(lambda value: value * (1 / 257)).convert("L")
     profile = picture.info.get("icc_profile")
     if profile and picture.mode in ("RGB", "L", "CMYK"):
         try:

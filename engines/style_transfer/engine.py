@@ -51,7 +51,7 @@ class StyleTransfer(Engine):
             for position, style in enumerate(params.styles)
         ]
         self._shares = params.weights or [1.0] * len(params.styles)
-        self._network = _network(_chosen(params.features, inputs), inputs, device)
+        self.network = _network(_chosen(params.features, inputs), inputs, device)
         self._scales = scales.plan(params.size, params.start_size, params.iterations)
         self.total_steps = self._scales[-1].end
         self._step, self._scale = 0, 0
@@ -69,7 +69,7 @@ class StyleTransfer(Engine):
     @property
     def facts(self) -> Mapping[str, Any]:
         """The feature network, with the sha256 of the file its weights came from."""
-        return {"network": {"name": self._network.name, "sha256": self._network.sha256}}
+        return {"network": {"name": self.network.name, "sha256": self.network.sha256}}
 
     def step(self) -> Metrics:
         """One descent of the loss; on a new scale, first the work that opens it."""
@@ -153,7 +153,7 @@ class StyleTransfer(Engine):
             painted.append(painting)
             self.pulse()
         return Objective(
-            self._network,
+            self.network,
             photo,
             painted,
             self._shares,
@@ -206,7 +206,7 @@ class StyleTransfer(Engine):
 
     def _use_network(self, name: str, sha256: str) -> None:
         """The state's own network: "auto" may mean another one by now."""
-        if (self._network.name, self._network.sha256) == (name, sha256):
+        if (self.network.name, self.network.sha256) == (name, sha256):
             return
         try:
             found = network.load(name, self.inputs.weights, self.device, last="5_1")
@@ -217,7 +217,7 @@ class StyleTransfer(Engine):
                 f"the network {name} has sha256 {found.sha256[:12]} here and {sha256[:12]}"
                 " in the state"
             )
-        self._network = found
+        self.network = found
 
 
 def _opened(inputs: Inputs, reference: str, pointer: str) -> Image.Image:

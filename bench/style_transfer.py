@@ -1,0 +1,122 @@
+"""How much of the machine's arithmetic a style transfer puts to use.
+
+``python -m bench.style_transfer [SIZE]`` times whole steps of the engine (features, statistics,
+optimiser, average: everything) and, in between, products of 2048 x 2048 matrices in fp32. The
+figure is the ratio of both rates, counting for the engine its convolutions alone: 2 x kernel x
+positions forward, and as much again backward to the input. The blur of the pooling, the
+statistics and the optimiser count as time, never as arithmetic.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from torch import nn
+
+from engines.engine import Inputs
+from engines.style_transfer.engine import StyleTransfer
+from engines.style_transfer.kind import StyleTransferParams
+
+SAMPLES = Path(__file__).parents[1] / "atelier" / "samples"
+PHOTO = "00000000-0000-0000-0000-000000000001"
+PAINTING = "00000000-0000-0000-0000-000000000002"
+FILES = {
+    PHOTO: SAMPLES / "photos" / "astronaut.jpg",
+    PAINTING: SAMPLES / "paintings" / "van-gogh-cafe-terrace-at-night.jpg",
+}
+MATRIX = 2048
+ROUNDS = 7
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure: what was measured, its value and its unit."""
+
+    name: str
+    value: float
+    unit: str
+
+
+def measure(size: int = 384, rounds: int = ROUNDS) -> list[Row]:
+    """Medians over ``rounds`` of a step and a matrix product in turn, at ``size`` x ``size`` px."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    engine = _engine(size, device)
+    arithmetic = _arithmetic_of_a_step(engine)
+    matrix = torch.randn(MATRIX, MATRIX, device=device)
+    steps, products = [], []
+    for turn in range(rounds + 1):
+        step, product = _seconds(engine.step, device), _seconds(lambda: matrix @ matrix, device)
+        if turn:  # the first of each only warms up
+            steps.append(step)
+            products.append(product)
+    engine_rate = arithmetic / median(steps) / 1e9
+    matrix_rate = 2 * MATRIX**3 / median(products) / 1e9
+    return [
+        Row(f"step at {size} px", median(steps), "s"),
+        Row("convolution arithmetic of a step", arithmetic / 1e9, "GFLOP"),
+        Row("convolution rate of whole steps", engine_rate, "GFLOP/s"),
+        Row(f"SGEMM rate, {MATRIX} x {MATRIX}", matrix_rate, "GFLOP/s"),
+        Row("convolution rate / SGEMM rate", engine_rate / matrix_rate, "ratio"),
+    ]
+
+
+def _engine(size: int, device: torch.device) -> StyleTransfer:
+    """A job that works on its only scale from its first step on."""
+    params = StyleTransferParams(
+        content=PHOTO, styles=[PAINTING], size=size, start_size=size, iterations=1000
+    )
+    return StyleTransfer(params, Inputs(FILES, SAMPLES), device)
+
+
+def _arithmetic_of_a_step(engine: StyleTransfer) -> int:
+    """Floating-point operations of the network's convolutions, there and back, in one step."""
+    for _ in range(8):  # every view has been seen: no step computes the photo's features again
+        engine.step()
+    done: list[int] = []
+
+    def count(layer: nn.Module, _inputs: Any, output: torch.Tensor) -> None:
+        assert isinstance(layer, nn.Conv2d)
+        done.append(2 * layer.weight.numel() * output.shape[-2] * output.shape[-1])
+
+    layers = [layer for layer in engine.network.modules() if isinstance(layer, nn.Conv2d)]
+    hooks = [layer.register_forward_hook(count) for layer in layers]
+    engine.step()
+    for hook in hooks:
+        hook.remove()
+    return 2 * sum(done)
+
+
+def _seconds(work: Callable[[], object], device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    start = time.perf_counter()
+    work()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - start
+
+
+def markdown(rows: list[Row]) -> str:
+    """The rows as a table."""
+    lines = ["| figure | value | unit |", "|---|---:|---|"]
+    lines += [f"| {row.name} | {row.value:.3f} | {row.unit} |" for row in rows]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Print the figures as JSON, then as a markdown table."""
+    rows = measure(*(int(size) for size in sys.argv[1:2]))
+    print(json.dumps([asdict(row) for row in rows], indent=1))
+    print(markdown(rows))
+
+
+if __name__ == "__main__":
+    main()
