@@ -1,0 +1,1 @@
+"""Tests mirror the folders; ``journey`` walks the whole way of a job."""
