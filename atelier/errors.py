@@ -11,9 +11,5 @@ class AlreadyRunningError(StudioError):
     """Another ``atelier up`` works on the same data folder."""
 
 
-class NotReachableError(StudioError):
-    """The studio does not answer."""
-
-
 class StopAskedError(Exception):
     """Someone asked the stack to stop while it was waiting for something."""

@@ -61,7 +61,7 @@ class Stack:
         self._services = services
         self._say = say
         self._lock = -1
-        self._asked, self._ask = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._asked = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
 
     def __enter__(self) -> Self:
         try:
@@ -79,10 +79,13 @@ class Stack:
     ) -> None:
         self.stop()
 
+    def __del__(self) -> None:
+        os.close(self._asked)
+
     @property
     def address(self) -> str:
-        """The base URL of the web server."""
-        return f"http://{processes.bind_address(self.settings)}"
+        """The base URL of the web server as this machine reaches it."""
+        return f"http://{processes.bind_address(_near(self.settings))}"
 
     def start(self) -> None:
         """Start what was chosen, each as soon as what it needs answers."""
@@ -115,7 +118,7 @@ class Stack:
 
     def ask_to_stop(self) -> None:
         """Make a wait in progress, or the next, raise :class:`StopAskedError`. Signal-safe."""
-        os.write(self._ask, b"!")
+        os.eventfd_write(self._asked, 1)
 
     def turn(self, seconds: float = 0.0) -> None:
         """Wait up to ``seconds`` for a happening, then start again whatever died."""
@@ -271,7 +274,7 @@ class Stack:
                 poll.register(child.pidfd, select.POLLIN)
         happened = poll.poll(None if seconds is None else max(0, int(seconds * 1000)))
         if any(descriptor == self._asked for descriptor, _ in happened):
-            os.read(self._asked, 100)
+            os.eventfd_read(self._asked)
             raise StopAskedError
 
     def _next_wake(self, seconds: float) -> float:
@@ -282,7 +285,8 @@ class Stack:
     def _web_answers(self) -> bool:
         from http.client import HTTPConnection, HTTPException
 
-        connection = HTTPConnection(self.settings.host, self.settings.port, timeout=5)
+        near = _near(self.settings)
+        connection = HTTPConnection(near.host, near.port, timeout=5)
         try:
             connection.request("GET", "/readyz")
             return connection.getresponse().status == 200
@@ -298,6 +302,12 @@ def _absolute(settings: Settings) -> Settings:
     if storage and "://" not in storage:
         storage = str(Path(storage).absolute())
     return settings.changed(data=settings.data.absolute(), storage_url=storage)
+
+
+def _near(settings: Settings) -> Settings:
+    """The same settings with a loopback host where every address is listened on."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host)  # noqa: S104
+    return settings.model_copy(update={"host": host}) if host else settings
 
 
 def free_port(host: str, wanted: int) -> int:

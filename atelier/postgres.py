@@ -60,6 +60,11 @@ class Place:
         """What PostgreSQL calls PGDATA; there only when it was made completely."""
         return self.base / f"data-{MAJOR}"
 
+    @property
+    def password_file(self) -> Path:
+        """The application's password; it belongs to the cluster, so it lies beside it."""
+        return self.base / "password"
+
     @cached_property
     def sockets(self) -> Path:
         """The folder of the server's Unix socket."""
@@ -73,20 +78,18 @@ class Postgres:
         self._settings = settings
         self._run = run
         self.place = find_place(settings)
-        self._password_file = self.place.base / "password"
 
     @property
     def url(self) -> str:
         """``DATABASE_URL`` of the application's own role, which is no superuser."""
-        password = read_private(self._password_file) or ""
-        return f"postgresql://{ROLE}:{password}@/{DATABASE}?host={quote(str(self.place.sockets))}"
+        return _url(self.place)
 
     def prepare(self) -> None:
         """Leave a complete database that nobody else works on, and a password that fits it."""
         wait_until_nobody_works_in(self.place.cluster)
         if not (self.place.cluster / "PG_VERSION").exists():
             self._make_cluster()
-        elif read_private(self._password_file) is None:
+        elif read_private(self.place.password_file) is None:
             self._set_password("ALTER ROLE {role} PASSWORD '{password}'", self.place.cluster)
 
     def program(self) -> Program:
@@ -160,7 +163,7 @@ class Postgres:
         argv = [self._tool("postgres"), "--single", "-j", "-D", str(cluster)]
         argv += ["-c", "exit_on_error=on", "-c", "log_min_error_statement=panic", "postgres"]
         self._run(self._program("postgres-setup", argv), f"{filled};\n\n".encode())
-        write_private(self._password_file, password)
+        write_private(self.place.password_file, password)
 
     def _tool(self, name: str) -> str:
         return str(self.place.binaries / "bin" / name)
@@ -175,6 +178,16 @@ class Postgres:
             user=self.place.user,
             **how,  # type: ignore[arg-type]
         )
+
+
+def url_of(settings: Settings) -> str:
+    """``DATABASE_URL`` of the embedded server that somebody else has started."""
+    return _url(find_place(settings))
+
+
+def _url(place: Place) -> str:
+    password = read_private(place.password_file) or ""
+    return f"postgresql://{ROLE}:{password}@/{DATABASE}?host={quote(str(place.sockets))}"
 
 
 def find_place(settings: Settings) -> Place:

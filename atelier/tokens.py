@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from atelier.errors import StudioError
 from atelier.folders import read_private, write_private
+from atelier.problems import NoStudioError
+from atelier.processes import bind_address
 from jobs.settings import Settings
 
 if TYPE_CHECKING:
@@ -39,6 +41,18 @@ def login_address(settings: Settings, address: str) -> str:
 
     with _as_local_owner(settings) as (session, owner):
         return f"{address}/login?token={issue(session, owner, 'login', LOGIN_LIFETIME)}"
+
+
+def running(settings: Settings) -> tuple[Settings, str]:
+    """Settings with the database of the studio in use, and the address people type."""
+    public = settings.public_url.rstrip("/")
+    if settings.database_url:
+        return settings, public or f"http://{bind_address(settings)}"
+    if (address := read_private(settings.address_file)) is None:
+        raise NoStudioError(str(settings.data.absolute()))
+    from atelier.postgres import url_of
+
+    return settings.changed(database_url=url_of(settings)), public or address
 
 
 @contextmanager

@@ -18,14 +18,12 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 def up(settings: Settings, say: Say) -> None:
     """Start everything, say where it is, keep it alive until someone asks to stop."""
-    with serving(settings, say) as stack:
+    with contextlib.suppress(StopAskedError), serving(settings, say) as stack:
         say(f"Studio: {stack.address}")
         say(f"Open this once to log in: {login_address(stack.settings, public_address(stack))}")
         say("Ctrl-C stops it.")
-        with contextlib.suppress(StopAskedError):
-            while True:
-                stack.turn(3600)
-        say("Stopping.")
+        while True:
+            stack.turn(3600)
     say("Stopped.")
 
 
@@ -33,19 +31,18 @@ def up(settings: Settings, say: Say) -> None:
 def serving(settings: Settings, say: Say) -> Iterator[Stack]:
     """A ready stack with its address and token left for the command line.
 
-    Signals end it in order; they are only noted when they come, and acted upon in a wait, so
-    that no child is ever started without being known.
+    SIGINT, SIGTERM and SIGHUP are only noted when they come, and raise
+    :class:`StopAskedError` in the stack's next wait, so that no child is started unknown.
     """
     stack = Stack(settings, say=say)
-    with _stopping_on_signals(stack):
-        with contextlib.suppress(StopAskedError), stack:
+    with _stopping_on_signals(stack), stack:
+        try:
             stack.wait_ready()
             keep_token(stack.settings)
             write_private(stack.settings.address_file, stack.address)
-            try:
-                yield stack
-            finally:
-                stack.settings.address_file.unlink(missing_ok=True)
+            yield stack
+        finally:
+            stack.settings.address_file.unlink(missing_ok=True)
 
 
 def public_address(stack: Stack) -> str:

@@ -1,0 +1,5 @@
+"""``python -m atelier`` is ``atelier``."""
+
+from atelier.cli import main
+
+main()

@@ -1,0 +1,156 @@
+"""Commands on jobs that exist: list, show, watch, cancel, retry, rerun, download."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from atelier.cli import outcomes, shown
+from atelier.cli.connection import WATCH_PATIENCE_SECONDS, connect
+from atelier.cli.shown import json_option
+
+if TYPE_CHECKING:
+    from atelier.client import File, Job, Studio
+
+job_argument = click.argument("job_id", metavar="ID")
+output_dir_option = click.option(
+    "--output-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(),
+    help="Folder to save to. [default: here]",
+)
+
+
+@click.command("list")
+@click.option("--status", help="Only these: queued, running, succeeded, ... (with commas).")
+@click.option("--kind", help="Only jobs of this kind.")
+@click.option("--tag", help="Only jobs with this tag.")
+@click.option("--search", "q", help="Only jobs in which these words are found.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True)
+@json_option
+def index(
+    status: str | None, kind: str | None, tag: str | None, q: str | None, limit: int, as_json: bool
+) -> None:
+    """List your jobs, newest first."""
+    filters = {"status": status or "", "kind": kind or "", "tag": tag or "", "q": q or ""}
+    jobs = list(islice(_all(connect(), limit, filters), limit))
+    if as_json:
+        shown.document({"results": jobs})
+    elif not jobs:
+        click.echo("No jobs. Start one: atelier submit --help")
+    else:
+        click.echo("\n".join(shown.table(jobs)))
+
+
+@click.command()
+@job_argument
+@json_option
+def show(job_id: str, as_json: bool) -> None:
+    """Show one job."""
+    _tell(connect().job(job_id), as_json)
+
+
+@click.command(epilog=outcomes.EXIT_CODES)
+@job_argument
+@json_option
+def watch(job_id: str, as_json: bool) -> int:
+    """Follow a job to its end. With --json, one line per change."""
+    job = follow(connect(WATCH_PATIENCE_SECONDS), job_id, as_json)
+    if not as_json:
+        click.echo("\n".join([job["status"], *shown.trouble(job)]))
+    return outcomes.of_job(job)
+
+
+@click.command()
+@job_argument
+@json_option
+def cancel(job_id: str, as_json: bool) -> None:
+    """Stop a job for good. What it has made so far is kept."""
+    _tell(connect().cancel(job_id), as_json)
+
+
+@click.command()
+@job_argument
+@click.option("--from-start", is_flag=True, help="Begin anew, not from the newest checkpoint.")
+@json_option
+def retry(job_id: str, from_start: bool, as_json: bool) -> None:
+    """Try a failed or canceled job again."""
+    _tell(connect().retry(job_id, from_start), as_json)
+
+
+@click.command()
+@job_argument
+@click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="A changed parameter.")
+@json_option
+def rerun(job_id: str, changes: tuple[str, ...], as_json: bool) -> None:
+    """Commission a new job like this one, with some parameters changed."""
+    _tell(connect().rerun(job_id, dict(map(_change, changes))), as_json)
+
+
+@click.command()
+@job_argument
+@output_dir_option
+@click.option("--force", is_flag=True, help="Replace files of the same name.")
+@json_option
+def download(job_id: str, output_dir: Path, force: bool, as_json: bool) -> None:
+    """Save everything a job has made."""
+    studio = connect()
+    works = studio.artifacts(job_id)
+    if not works:
+        raise click.UsageError(f"Job {job_id} has made nothing yet. See: atelier show {job_id}")
+    saved = [save(studio, work, output_dir / Path(work["name"]).name, force) for work in works]
+    if as_json:
+        shown.document({"results": [str(path) for path in saved]})
+    else:
+        click.echo("\n".join(map(str, saved)))
+
+
+def follow(studio: Studio, job_id: str, as_json: bool = False) -> Job:
+    """Show a job's progress until its end: a bar on stderr, or JSON lines on stdout."""
+    bar = shown.Bar()
+    for job in studio.watch(job_id):
+        if as_json:
+            click.echo(json.dumps(job, ensure_ascii=False))
+        else:
+            bar.show(job)
+    if not as_json:
+        bar.end()
+    return job
+
+
+def save(studio: Studio, work: File, path: Path, force: bool) -> Path:
+    """Download a work to ``path``; another file of that name stays unless forced."""
+    if path.exists() and not force:
+        raise click.UsageError(f"{path} is there already. Use --force, or another place.")
+    return studio.download(work, path)
+
+
+def _all(studio: Studio, limit: int, filters: dict[str, str]) -> Iterator[Job]:
+    page = studio.jobs(limit=min(limit, 100), **filters)
+    while True:
+        yield from page["results"]
+        if not page["next"]:
+            return
+        page = studio.jobs(address=page["next"])
+
+
+def _tell(job: Job, as_json: bool) -> None:
+    if as_json:
+        shown.document(job)
+    else:
+        click.echo("\n".join(shown.page(job)))
+
+
+def _change(text: str) -> tuple[str, object]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise click.BadParameter(f"{text!r} is not NAME=VALUE, e.g. size=512", param_hint="--set")
+    try:
+        return name, json.loads(value)
+    except ValueError:  # a plain word: style names need no quotes
+        return name, value

@@ -1,0 +1,121 @@
+"""How jobs look in a terminal: one line, a table of 80 columns, a page, a progress bar."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from atelier.client import Job
+
+BAR_WIDTH = 24
+json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON to stdout.")
+
+
+def document(value: Any) -> None:
+    """One JSON document on stdout."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def table(jobs: Iterable[Job], now: datetime | None = None) -> Iterator[str]:
+    """Jobs as lines of at most 80 columns; ids are whole, as other commands take them."""
+    now = now or datetime.now(UTC)
+    yield f"{'ID':36} {'KIND':<15} {'STATUS':<10} {'DONE':>5}  {'AGE':>7}"
+    for job in jobs:
+        percent = f"{job['progress']['percent']:.0f} %"
+        age = duration((now - datetime.fromisoformat(job["created_at"])).total_seconds())
+        yield (
+            f"{job['id']:36} {_cut(job['kind'], 15):<15} {job['status']:<10} {percent:>5}  {age:>7}"
+        )
+
+
+def page(job: Job) -> Iterator[str]:
+    """Everything a person may want to know about one job."""
+    yield f"job       {job['id']}"
+    yield f"kind      {job['kind']}"
+    yield f"status    {job['status']}"
+    if job["queue"]:
+        yield f"place     {job['queue']['position']} in the queue"
+    yield f"progress  {progress_words(job)}"
+    yield f"created   {job['created_at']}"
+    if job["ended_at"]:
+        yield f"ended     {job['ended_at']}"
+    for name, value in job["params"].items():
+        yield f"  {name} = {json.dumps(value, ensure_ascii=False)}"
+    for work in job["outputs"]:
+        yield f"{work['role']:<9} {work['name']} ({work['media_type']}, {work['id']})"
+    yield from trouble(job)
+
+
+def trouble(job: Job) -> Iterator[str]:
+    """Why a job did not succeed, and what to do."""
+    if error := job["error"]:
+        yield f"{job['status']}: {error.get('detail') or job['reason']}"
+        if hint := error.get("hint"):
+            yield str(hint)
+
+
+def progress_words(job: Job) -> str:
+    """``[######------]  50 %  Painting  1 min 20 s left``."""
+    percent = job["progress"]["percent"]
+    filled = round(BAR_WIDTH * percent / 100)
+    parts = [f"[{'#' * filled}{'-' * (BAR_WIDTH - filled)}]", f"{percent:3.0f} %", _phase(job)]
+    if (left := job["run_eta_seconds"]) is not None and job["status"] == "running":
+        parts.append(f"{duration(left)} left")
+    return "  ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """A span of time in at most seven characters."""
+    whole = max(0, round(seconds))
+    for unit, size, smaller, part in (
+        ("d", 86400, "h", 3600),
+        ("h", 3600, "m", 60),
+        ("m", 60, "s", 1),
+    ):
+        if whole >= size:
+            return f"{whole // size}{unit} {whole % size // part}{smaller}"
+    return f"{whole}s"
+
+
+class Bar:
+    """A job's progress on stderr: one line that is redrawn, or few lines where nobody looks."""
+
+    def __init__(self) -> None:
+        self._stream = sys.stderr
+        self._live = self._stream.isatty()
+        self._said: tuple[str, int] | None = None
+
+    def show(self, job: Job) -> None:
+        """Draw the job as it is now."""
+        words = progress_words(job)
+        if self._live:
+            self._stream.write(f"\r\x1b[K{words}")
+            self._stream.flush()
+            return
+        tenth = (_phase(job), int(job["progress"]["percent"] // 10))
+        if tenth != self._said:
+            self._said = tenth
+            click.echo(words, err=True)
+
+    def end(self) -> None:
+        """Leave the line."""
+        if self._live:
+            self._stream.write("\n")
+
+
+def _phase(job: Job) -> str:
+    if job["status"] == "queued" and job["queue"]:
+        return f"waiting, place {job['queue']['position']}"
+    if job["status"] == "running" and job["progress"]["phase"]:
+        return str(job["progress"]["phase"])
+    return job["status"]
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"

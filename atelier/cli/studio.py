@@ -1,0 +1,70 @@
+"""Commands about the studio itself: up, demo, doctor, login."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from atelier.cli import shown
+from atelier.cli.outcomes import Outcome
+from atelier.cli.shown import json_option
+
+
+@click.command()
+@json_option
+def up(as_json: bool) -> None:
+    """Start a studio on this machine; Ctrl-C stops it. With --json, one line per happening."""
+    from atelier.up import up as run
+    from jobs.settings import Settings
+
+    run(Settings.read(), _say_json if as_json else click.echo)
+
+
+@click.command()
+@json_option
+def demo(as_json: bool) -> int:
+    """Start a studio, make one picture through its API, save it, stop."""
+    from atelier.demo import demo as run
+    from jobs.settings import Settings
+
+    made = run(Settings.read(), lambda line: click.echo(line, err=as_json))
+    if as_json:
+        shown.document(made)
+    return Outcome.DONE if made["status"] == "succeeded" else Outcome.FAILED
+
+
+@click.command()
+@json_option
+def doctor(as_json: bool) -> int:
+    """Check this machine; name what is missing or wrong, and how to mend it."""
+    from atelier.doctor import examine
+
+    findings = list(examine())
+    if as_json:
+        shown.document({"checks": [finding.as_dict() for finding in findings]})
+    else:
+        for finding in findings:
+            click.echo(finding.line())
+    return Outcome.FAILED if any(not finding.good for finding in findings) else Outcome.DONE
+
+
+@click.command()
+@json_option
+def login(as_json: bool) -> None:
+    """Print an address that logs a browser in once, within a quarter of an hour."""
+    from atelier.tokens import login_address, running
+    from jobs.settings import Settings
+
+    link = login_address(*running(Settings.read()))
+    if as_json:
+        shown.document({"url": link})
+    else:
+        click.echo(link)
+
+
+def _say_json(line: str) -> None:
+    import json
+
+    sys.stdout.write(json.dumps({"message": line}) + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,312 @@
+"""The HTTP client: what any program can do with a studio. Knows HTTP and nothing else of ours.
+
+client = Studio("http://127.0.0.1:8000", token)
+photo = client.upload(Path("photo.jpg"))
+job = client.submit("style_transfer", {"content": photo["id"], "styles": [...]})
+for job in client.watch(job["id"]):
+    print(job["progress"]["percent"])
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any, TypedDict
+from urllib.parse import quote, urljoin, urlsplit
+from uuid import uuid4
+
+import requests
+from requests.auth import AuthBase
+
+from atelier.problems import NotReachableError, ProblemError, TransferError
+
+API = "/api/v1"
+ENDED = frozenset({"succeeded", "failed", "canceled"})
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+CHUNK = 1 << 18
+
+
+class File(TypedDict):
+    """A stored file; its ``id`` is a valid input of jobs."""
+
+    id: str
+    name: str
+    media_type: str
+    sha256: str
+    width: int | None
+    height: int | None
+    url: str
+
+
+class Output(File):
+    """A finished work of a job."""
+
+    role: str
+
+
+class Progress(TypedDict):
+    """How far a job is."""
+
+    phase: str | None
+    step: int
+    total: int | None
+    percent: float
+
+
+class Job(TypedDict):
+    """A job as the API shows it; ``docs/api.md`` describes every field."""
+
+    id: str
+    kind: str
+    status: str
+    reason: str | None
+    params: dict[str, Any]
+    progress: Progress
+    queue: dict[str, Any] | None
+    run_eta_seconds: float | None
+    created_at: str
+    ended_at: str | None
+    outputs: list[Output]
+    error: dict[str, Any] | None
+    urls: dict[str, str | None]
+
+
+class Kind(TypedDict):
+    """A kind of job; ``params`` is the JSON schema of its parameters."""
+
+    name: str
+    title: str
+    summary: str
+    resource: str
+    params: dict[str, Any]
+
+
+class JobPage(TypedDict):
+    """One page of jobs; ``next`` is the URL of the following one."""
+
+    results: list[Job]
+    next: str | None
+    previous: str | None
+
+
+class _Bearer(AuthBase):
+    """As an auth object, so that nobody's .netrc replaces the token."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+class Studio:
+    """One studio. ``patience`` is how many seconds a request is tried again while it is away."""
+
+    def __init__(self, url: str, token: str, patience: float = 30.0) -> None:
+        self.url = url.rstrip("/")
+        self.patience = patience
+        self._session = requests.Session()
+        self._session.auth = _Bearer(token)
+        self._session.headers["Accept-Language"] = "en"
+        # A proxy must not be asked for what is on this very machine.
+        self._session.trust_env = urlsplit(url).hostname not in LOOPBACK
+
+    def kinds(self) -> list[Kind]:
+        """Every kind of job the studio makes."""
+        return list(self._json("GET", "/kinds")["results"])
+
+    def kind(self, name: str) -> Kind:
+        """One kind with its parameters."""
+        found: Kind = self._json("GET", f"/kinds/{_segment(name)}")
+        return found
+
+    def upload(self, path: Path) -> File:
+        """Store a picture; the answer's ``id`` stands for it in parameters."""
+        with path.open("rb") as stream:
+            stored: File = self._json("POST", "/files", upload=(path.name, stream))
+        return stored
+
+    def submit(
+        self,
+        kind: str,
+        params: Mapping[str, Any],
+        *,
+        priority: int = 0,
+        tags: list[str] | None = None,
+        key: str | None = None,
+    ) -> Job:
+        """Commission a job. ``key`` makes a repeated call, even by another process, the same."""
+        order = {"kind": kind, "params": dict(params), "priority": priority, "tags": tags or []}
+        return self._order("/jobs", order, key)
+
+    def jobs(self, limit: int = 20, address: str | None = None, **filters: str) -> JobPage:
+        """A page of jobs, newest first: the first, or the one at ``address`` (a ``next``)."""
+        given = {name: value for name, value in filters.items() if value}
+        query = None if address else {"limit": str(limit), **given}
+        page: JobPage = self._json("GET", address or "/jobs", query=query)
+        return page
+
+    def job(self, job_id: str) -> Job:
+        """One job."""
+        return self._act(job_id, "", "GET")
+
+    def cancel(self, job_id: str) -> Job:
+        """Stop a job for good; ``canceling`` until its process is gone."""
+        return self._act(job_id, "/cancel")
+
+    def retry(self, job_id: str, from_start: bool = False) -> Job:
+        """Try a failed or canceled job again, from its newest checkpoint or the start."""
+        return self._act(job_id, "/retry", query={"from": "start"} if from_start else None)
+
+    def rerun(self, job_id: str, changes: Mapping[str, Any], key: str | None = None) -> Job:
+        """Commission a new job like this one with some parameters changed."""
+        return self._order(f"/jobs/{_segment(job_id)}/rerun", {"params": dict(changes)}, key)
+
+    def artifacts(self, job_id: str) -> list[Output]:
+        """The finished works of a job, the result first."""
+        return list(self._json("GET", f"/jobs/{_segment(job_id)}/artifacts")["results"])
+
+    def watch(self, job_id: str) -> Iterator[Job]:
+        """The job now and after each change, until it has ended or rests."""
+        tag = ""
+        while True:
+            headers = {"If-None-Match": tag} if tag else None
+            answer = self._send("GET", f"/jobs/{_segment(job_id)}", headers=headers)
+            if answer.status_code != 304:
+                tag = answer.headers.get("ETag", "")
+                job: Job = answer.json()
+                yield job
+                if job["status"] in ENDED:
+                    return
+            time.sleep(_seconds(answer.headers.get("Retry-After"), 1.0))
+
+    def download(self, work: File, path: Path) -> Path:
+        """Fetch a file to ``path``, which appears only when it is whole and its hash is right."""
+        with self._send("GET", work["url"], stream=True) as answer:
+            folder = path.absolute().parent
+            folder.mkdir(parents=True, exist_ok=True)
+            with NamedTemporaryFile(dir=folder, prefix=".atelier-", delete=False) as draft:
+                try:
+                    digest = _copy(answer, draft)
+                    if digest != work["sha256"]:
+                        raise TransferError(
+                            f"{work['name']} arrived damaged (sha256 {digest}, expected"
+                            f" {work['sha256']}). Download it again."
+                        )
+                    draft.flush()
+                    os.fsync(draft.fileno())
+                    Path(draft.name).replace(path)
+                except BaseException:
+                    Path(draft.name).unlink(missing_ok=True)
+                    raise
+        # Temporary files are private; a picture someone asked for is an ordinary file.
+        path.chmod(0o644)
+        return path
+
+    def _order(self, address: str, body: Mapping[str, Any], key: str | None) -> Job:
+        headers = {"Idempotency-Key": key or str(uuid4())}
+        job: Job = self._json("POST", address, body=body, headers=headers)
+        return job
+
+    def _act(
+        self, job_id: str, action: str, method: str = "POST", query: Mapping[str, str] | None = None
+    ) -> Job:
+        job: Job = self._json(method, f"/jobs/{_segment(job_id)}{action}", query=query)
+        return job
+
+    def _json(self, method: str, address: str, **how: Any) -> Any:
+        answer = self._send(method, address, **how)
+        try:
+            return answer.json()
+        except ValueError:
+            raise ProblemError.of_no_studio(self.url, answer.status_code) from None
+
+    def _send(
+        self,
+        method: str,
+        address: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        upload: tuple[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        stream: bool = False,
+    ) -> requests.Response:
+        """Ask, and ask again while the studio is away. Every request of ours bears repeating:
+        orders carry a key, uploads are stored once, actions change nothing the second time.
+        """
+        url = self._absolute(address)
+        deadline = time.monotonic() + self.patience
+        pause = 0.2
+        while True:
+            if upload:
+                upload[1].seek(0)
+            try:
+                answer = self._session.request(
+                    method,
+                    url,
+                    params=query,
+                    json=body,
+                    files={"file": upload} if upload else None,
+                    headers=headers,
+                    stream=stream,
+                    timeout=(5, 120),
+                    allow_redirects=False,
+                )
+            except (requests.ConnectionError, requests.Timeout) as failed:
+                if time.monotonic() + pause > deadline:
+                    raise NotReachableError(self.url) from failed
+            else:
+                pause = max(pause, _seconds(answer.headers.get("Retry-After"), 0.0))
+                if answer.status_code != 503 or time.monotonic() + pause > deadline:
+                    return _granted(answer, self.url)
+                answer.close()
+            time.sleep(pause)
+            pause = min(2 * pause, 5.0)
+
+    def _absolute(self, address: str) -> str:
+        """A URL of this studio: tokens go to nobody else, whatever an answer says."""
+        if address.startswith(f"{API}/"):
+            return self.url + address
+        if address.startswith("/"):
+            return self.url + API + address
+        url = urljoin(self.url, address)
+        if urlsplit(url)[:2] != urlsplit(self.url)[:2]:
+            raise TransferError(f"The studio named an address that is not its own: {url}")
+        return url
+
+
+def _granted(answer: requests.Response, url: str) -> requests.Response:
+    if answer.status_code == 304 or 200 <= answer.status_code < 300:
+        return answer
+    try:
+        body = answer.json()
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise ProblemError.of_no_studio(url, answer.status_code)
+    raise ProblemError(body)
+
+
+def _copy(answer: requests.Response, target: Any) -> str:
+    digest = hashlib.sha256()
+    try:
+        for chunk in answer.iter_content(CHUNK):
+            digest.update(chunk)
+            target.write(chunk)
+    except requests.RequestException as cut:
+        raise TransferError(f"The download broke off: {cut}. Try again.") from cut
+    return digest.hexdigest()
+
+
+def _segment(text: str) -> str:
+    return quote(text, safe="")
+
+
+def _seconds(header: str | None, otherwise: float) -> float:
+    return float(header) if header and header.isdigit() else otherwise
