@@ -29,6 +29,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             "PORT": str(free_port("127.0.0.1", 18_000)),
             "ATELIER_LEASE": str(LEASE_SECONDS),
             "ATELIER_SLOTS": "cpu:1",
+            # One thread: tests share their cores with a database, a browser and each other.
+            "ATELIER_THREADS": "1",
         }
     )
     with Stack(settings) as started:

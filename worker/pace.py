@@ -19,8 +19,8 @@ class Pace:
 
     @classmethod
     def of_checkpoints(cls) -> Pace:
-        """2 % of a run at most, a minute apart at most."""
-        return cls(ratio=50.0, least=5.0, most=60.0, first=5.0)
+        """1 % of a run at most, a minute apart at most."""
+        return cls(ratio=100.0, least=2.0, most=60.0, first=2.0)
 
     @classmethod
     def of_previews(cls) -> Pace:
