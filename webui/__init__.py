@@ -10,6 +10,9 @@ from jobs.settings import Settings
 from webui import auth, problems, texts
 from webui.studio import Studio
 
+# A form may bring several pictures; each is checked against the limit of one by itself.
+UPLOADS_PER_FORM = 6
+
 
 def create_app(settings: Settings | None = None) -> Flask:
     """The WSGI application; reads the environment when no settings are given."""
@@ -18,6 +21,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
     app = Flask(__name__)
+    app.config["MAX_CONTENT_LENGTH"] = UPLOADS_PER_FORM * settings.upload_bytes
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the answer's order is meant
     app.extensions["atelier"] = Studio.open(settings)
     auth.install(app)

@@ -21,7 +21,14 @@ from webui.studio import studio
 SESSION_COOKIE = "atelier_session"
 SESSION_LIFETIME = timedelta(days=30)
 OPEN_ENDPOINTS = frozenset(
-    {"static", "health.alive", "health.ready", "pages.login", "pages.welcome"}
+    {
+        "static",
+        "health.alive",
+        "health.ready",
+        "pages.login",
+        "pages.welcome",
+        "pages.choose_language",
+    }
 )
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 CONTENT_POLICY = (

@@ -5,10 +5,12 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 from uuid import UUID
 
 from flask import Blueprint, Response, jsonify, request, url_for
 from werkzeug.datastructures import FileStorage
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from jobs import files as kept
 from jobs.models import File
@@ -28,7 +30,10 @@ def upload() -> tuple[Response, int, dict[str, str]]:
     """Keep an uploaded picture (multipart, field ``file``)."""
     limit = studio().settings.upload_bytes
     request.max_content_length = limit + FRAME_BYTES
-    sent = request.files.get("file")
+    try:
+        sent = request.files.get("file")
+    except RequestEntityTooLarge:
+        raise RefusedError("too_large", limit=limit) from None
     if sent is None:
         raise RefusedError("invalid", faults=[Fault("/file", "missing")])
     row = keep(sent)
@@ -81,9 +86,18 @@ def stored_bytes(sha256: str, media_type: str, name: str | None = None) -> Respo
     made.headers["Cache-Control"] = "private, max-age=31536000, immutable"
     made.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
     if name is not None:
-        disposition = "attachment" if "download" in request.args else "inline"
-        made.headers.set("Content-Disposition", disposition, filename=name)
+        _name(made, name, "attachment" if "download" in request.args else "inline")
     return made
+
+
+def _name(made: Response, name: str, disposition: str) -> None:
+    """Say what a download is called: RFC 6266, as header bytes are Latin-1 and names are not."""
+    plain = name.encode("ascii", "replace").decode().replace("?", "_")
+    made.headers.set(
+        "Content-Disposition",
+        disposition,
+        **{"filename": plain, "filename*": f"UTF-8''{quote(name, safe='')}"},
+    )
 
 
 def _without_recipe(row: File) -> Response:
@@ -94,7 +108,7 @@ def _without_recipe(row: File) -> Response:
         studio().storage.fetch(row.sha256, copy)
         bare = pictures.encode_png(pictures.open_rgb(copy))
     made = Response(bare, content_type="image/png")
-    made.headers.set("Content-Disposition", "attachment", filename=row.name)
+    _name(made, row.name, "attachment")
     return made
 
 

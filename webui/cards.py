@@ -1,0 +1,197 @@
+"""Jobs as the pages show them: a picture, where it stands in words, and what may be done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from flask import url_for
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from engines.kind import N_
+from engines.registry import KINDS
+from jobs import listing
+from jobs.models import File, Job
+from jobs.service import is_settled, shown_status
+from webui import forms
+from webui.texts import _, phase_text
+
+STATUS_WORDS = {
+    "queued": N_("waiting"),
+    "running": N_("being made"),
+    "pausing": N_("pausing"),
+    "canceling": N_("canceling"),
+    "paused": N_("paused"),
+    "succeeded": N_("done"),
+    "failed": N_("failed"),
+    "canceled": N_("canceled"),
+}
+ACTIONS = {
+    "queued": ("pause", "cancel"),
+    "running": ("pause", "cancel"),
+    "pausing": ("resume", "cancel"),
+    "canceling": (),
+    "paused": ("resume", "cancel"),
+    "succeeded": (),
+    "failed": ("retry",),
+    "canceled": ("retry",),
+}
+LIVE = ("queued", "running", "pausing", "canceling")
+# The frame of a job that has no picture yet and never had one.
+SQUARE = (1024, 1024)
+
+
+@dataclass(frozen=True)
+class Card:
+    """A job, ready to be shown; ``width`` and ``height`` are its picture's frame."""
+
+    row: Job
+    place: listing.Place | None
+    outputs: Sequence[File]
+    inputs: Sequence[File]
+
+    @property
+    def id(self) -> UUID:
+        """The job's id."""
+        return self.row.id
+
+    @property
+    def title(self) -> str:
+        """Its kind in words."""
+        kind = KINDS.get(self.row.kind)
+        return _(kind.title) if kind else self.row.kind
+
+    @property
+    def status(self) -> str:
+        """The status as programs know it."""
+        return shown_status(self.row)
+
+    @property
+    def status_words(self) -> str:
+        """The status in words."""
+        return _(STATUS_WORDS[self.status])
+
+    @property
+    def live(self) -> bool:
+        """Whether it moves by itself."""
+        return self.status in LIVE
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more will happen by itself."""
+        return is_settled(self.row)
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """What may be asked of it now."""
+        return ACTIONS[self.status]
+
+    @property
+    def phase(self) -> str:
+        """What is being done, in words."""
+        return phase_text(self.row.progress.get("phase"))
+
+    @property
+    def percent(self) -> float:
+        """How far it is."""
+        if self.status == "succeeded":
+            return 100.0
+        return round(100 * float(self.row.progress.get("share", 0.0)), 1)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """How long it still takes, if that is known: of the run, or of the wait."""
+        if self.place is not None:
+            return self.place.eta_seconds
+        seconds = self.row.progress.get("seconds_left") if self.status == "running" else None
+        return None if seconds is None else float(seconds)
+
+    @property
+    def result(self) -> File | None:
+        """The finished picture."""
+        return next((file for file in self.outputs if _is_picture(file)), None)
+
+    @property
+    def source(self) -> File | None:
+        """The first picture it was made from: its shape is the shape of the result."""
+        return next((file for file in self.inputs if _is_picture(file)), None)
+
+    @property
+    def picture(self) -> str | None:
+        """Address of its newest picture in full; None while there is none."""
+        if self.result is not None:
+            return url_for("files.content", file_id=self.result.id)
+        if self.row.preview_sha256:
+            return url_for("jobs.preview", job_id=self.id, v=self.row.preview_sha256[:12])
+        return None
+
+    @property
+    def tile(self) -> str | None:
+        """Address of a small picture of it; of its source while there is nothing else."""
+        shown = self.result or (None if self.row.preview_sha256 else self.source)
+        if shown is not None:
+            return url_for("pages.thumbnail", file_id=shown.id, size=480)
+        return self.picture
+
+    @property
+    def frame(self) -> tuple[int, int]:
+        """Width and height of its picture's frame, known before there is a picture."""
+        shown = self.result or self.source
+        if shown is None or not shown.width or not shown.height:
+            return SQUARE
+        return shown.width, shown.height
+
+    @property
+    def parameters(self) -> list[tuple[str, str]]:
+        """Its parameters in words, stored works left out: those are shown as pictures."""
+        kind = KINDS.get(self.row.kind)
+        known = forms.fields(kind) if kind else []
+        return [
+            (_(field.title), field.label(self.row.params[field.name]))
+            for field in known
+            if field.shape != "reference" and self.row.params.get(field.name) not in (None, [])
+        ]
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """What makes it again."""
+        return {"kind": self.row.kind, "params": self.row.params, "inputs": self.row.inputs}
+
+
+def cards(session: Session, rows: Sequence[Job]) -> list[Card]:
+    """Jobs as cards, with two queries for all their files."""
+    ids = [row.id for row in rows]
+    outputs = session.scalars(
+        select(File).where(File.job_id.in_(ids)).order_by(File.job_id, File.position)
+    ).all()
+    named = {id_ for row in rows for id_ in row.inputs}
+    inputs = {
+        str(file.id): file
+        for file in session.scalars(select(File).where(File.id.in_(map(UUID, named))))
+    }
+    return [
+        Card(
+            row,
+            listing.place(session, row),
+            [file for file in outputs if file.job_id == row.id],
+            [inputs[id_] for id_ in _named_in_order(row) if id_ in inputs],
+        )
+        for row in rows
+    ]
+
+
+def _named_in_order(row: Job) -> list[str]:
+    """The ids of a job's inputs as its parameters name them, each once."""
+    found: dict[str, None] = {}
+    for value in row.params.values():
+        for each in value if isinstance(value, list) else [value]:
+            if isinstance(each, str) and each in row.inputs:
+                found[each] = None
+    return list(found)
+
+
+def _is_picture(file: File) -> bool:
+    return file.media_type.startswith("image/")

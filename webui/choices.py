@@ -1,0 +1,96 @@
+"""What may be chosen for a field that names stored work: kept picks, samples, own works."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from flask import url_for
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from jobs.models import File
+from jobs.service import REFERENCE_MEDIA
+from webui import samples
+from webui.forms import Field, Filled
+from webui.texts import _
+
+OWN_SHOWN = 6
+OWN_LOOKED_AT = 60
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One tile of a picture field, or one line of another reference."""
+
+    value: str
+    title: str
+    small: str = ""
+    large: str = ""
+
+
+def offered(session: Session, owner_id: UUID, form: Filled) -> dict[str, list[Choice]]:
+    """The choices of every reference field, those already chosen included."""
+    found: dict[str, list[Choice]] = {}
+    for position, known in enumerate(f for f in form.fields if f.shape == "reference"):
+        own = _own(session, owner_id, known.reference)
+        chosen = _chosen(session, owner_id, form.values(known.name))
+        listed = [*chosen, *own[:OWN_SHOWN]]
+        if known.reference == "picture":
+            listed = [*chosen, *map(of_sample, _samples(known, position)), *own[:OWN_SHOWN]]
+        found[known.name] = list({choice.value: choice for choice in listed}.values())
+    return found
+
+
+def of_sample(sample: samples.Sample) -> Choice:
+    """A sample as a tile."""
+    return Choice(
+        samples.PREFIX + sample.name,
+        _(sample.title),
+        url_for("pages.sample", name=sample.name, size=160),
+        url_for("pages.sample", name=sample.name, size=960),
+    )
+
+
+def of_file(row: File) -> Choice:
+    """A stored file as a tile."""
+    if not row.media_type.startswith("image/"):
+        return Choice(str(row.id), row.name)
+    return Choice(
+        str(row.id),
+        row.name,
+        url_for("pages.thumbnail", file_id=row.id, size=160),
+        url_for("pages.thumbnail", file_id=row.id, size=960),
+    )
+
+
+def _samples(known: Field, position: int) -> Sequence[samples.Sample]:
+    """Those the field asks for; a field that says nothing gets other ones than its neighbour."""
+    return samples.of_group(known.samples or samples.GROUPS[position % len(samples.GROUPS)])
+
+
+def _own(session: Session, owner_id: UUID, reference: str) -> list[Choice]:
+    query = (
+        select(File)
+        .where(File.owner_id == owner_id, File.media_type.startswith(REFERENCE_MEDIA[reference]))
+        .order_by(File.id.desc())
+        .limit(OWN_LOOKED_AT)
+    )
+    known = {sample.sha256 for sample in samples.all_samples().values()}
+    rows = {row.sha256: row for row in session.scalars(query) if row.sha256 not in known}
+    return [of_file(row) for row in rows.values()]
+
+
+def _chosen(session: Session, owner_id: UUID, values: Iterable[str]) -> list[Choice]:
+    ids = [found for found in map(_id_or_none, values) if found is not None]
+    query = select(File).where(File.owner_id == owner_id, File.id.in_(ids))
+    rows = {row.id: row for row in session.scalars(query)}
+    return [of_file(rows[id_]) for id_ in ids if id_ in rows]
+
+
+def _id_or_none(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

@@ -1,0 +1,258 @@
+"""A form for any kind, drawn from the JSON schema of its parameters.
+
+Nothing here knows a kind: a field's shape follows from its schema, and a new kind needs no
+line of this. What the artist leaves open is left out, so that presets and defaults fill it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from werkzeug.datastructures import MultiDict
+
+from engines.kind import N_, Kind
+from jobs.refusals import Fault
+from webui.texts import _
+
+Shape = Literal["reference", "preset", "choice", "choices", "number", "numbers", "switch", "text"]
+ON, OFF = "yes", "no"
+# Words for choices that many kinds share; a kind's own "x-labels" come first.
+CHOICE_WORDS = {
+    "auto": N_("automatic"),
+    "none": N_("none"),
+    "draft": N_("Draft"),
+    "standard": N_("Standard"),
+    "fine": N_("Fine"),
+}
+
+
+@dataclass(frozen=True)
+class Field:
+    """One parameter as a control; ``covered`` says that presets fill it in when left open."""
+
+    name: str
+    shape: Shape
+    title: str
+    description: str
+    required: bool = False
+    main: bool = False
+    many: bool = False
+    most: int = 1
+    reference: str = ""
+    samples: str = ""
+    low: float | None = None
+    high: float | None = None
+    step: str = "any"
+    choices: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    default: Any = None
+    covered: bool = False
+    unit: str = ""
+
+    @property
+    def whole(self) -> bool:
+        """Whether only whole numbers fit."""
+        return self.step == "1"
+
+    @property
+    def bounded(self) -> bool:
+        """Whether a slider makes sense: both ends known, and near enough to aim at."""
+        known = self.low is not None and self.high is not None
+        return known and float(self.high or 0) - float(self.low or 0) <= 100_000
+
+    def label(self, value: object) -> str:
+        """A value in the reader's words."""
+        if isinstance(value, bool):
+            return _("yes") if value else _("no")
+        if isinstance(value, list):
+            return ", ".join(map(self.label, value))
+        if isinstance(value, float):
+            return f"{value:g}"
+        text = "" if value is None else str(value)
+        if self.choices:
+            told = self.labels.get(text) or CHOICE_WORDS.get(text)
+            return _(told) if told else text.replace("_", " ")
+        return text
+
+    def initial(self) -> list[str]:
+        """What the control shows before anybody chose; empty where a preset or default fills."""
+        if self.shape == "preset" or (self.shape == "choice" and not self.covered):
+            return [] if self.default is None else [str(self.default)]
+        if self.shape == "choices":
+            return [str(value) for value in self.default or ()]
+        if self.shape == "switch" and not self.covered:
+            return [ON] if self.default else []
+        return []
+
+
+@dataclass
+class Filled:
+    """A form with what was chosen in it, as raw text by field, and what is wrong with it."""
+
+    kind: Kind
+    fields: list[Field]
+    chosen: dict[str, list[str]] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+
+    def values(self, name: str) -> list[str]:
+        """The raw values of a field."""
+        return self.chosen.get(name, [])
+
+    def value(self, name: str, position: int = 0) -> str:
+        """One raw value of a field, empty when there is none."""
+        values = self.values(name)
+        return values[position] if position < len(values) else ""
+
+    def faults_of(self, name: str) -> list[Fault]:
+        """What is wrong with a field."""
+        return [fault for fault in self.faults if field_of(fault) == name]
+
+    def faulty_fields(self) -> list[tuple[Field | None, Fault]]:
+        """Every fault with its field, in the order of the eye; None for what has no field."""
+        by_name = {known.name: known for known in self.fields}
+        order = {name: position for position, name in enumerate(by_name)}
+        ranked = sorted(self.faults, key=lambda fault: order.get(field_of(fault), -1))
+        return [(by_name.get(field_of(fault)), fault) for fault in ranked]
+
+    @property
+    def presets(self) -> Mapping[str, Mapping[str, Any]]:
+        """What each preset fills in."""
+        return self.kind.params.PRESETS
+
+    def expected(self, known: Field) -> Any:
+        """The value a field has when it is left open: the chosen preset's, else the default."""
+        preset = next((self.value(f.name) for f in self.fields if f.shape == "preset"), "")
+        return self.presets.get(preset, {}).get(known.name, known.default)
+
+
+def fields(kind: Kind) -> list[Field]:
+    """The controls of a kind, in the order its parameters are declared."""
+    schema = kind.schema()
+    required = set(schema.get("required", ()))
+    covered = {name for values in kind.params.PRESETS.values() for name in values}
+    return [
+        _field(name, _resolved(part, schema), name in required, name in covered, kind)
+        for name, part in schema["properties"].items()
+    ]
+
+
+def prefilled(kind: Kind, given: Mapping[str, Any] | None = None) -> Filled:
+    """A fresh form; with ``given`` parameters (of an earlier job) those are chosen."""
+    form = Filled(kind, fields(kind))
+    for known in form.fields:
+        value = (given or {}).get(known.name)
+        form.chosen[known.name] = known.initial() if value is None else _raw(value)
+    return form
+
+
+def sent(kind: Kind, form: MultiDict[str, str]) -> Filled:
+    """The form as somebody sent it."""
+    filled = Filled(kind, fields(kind))
+    for known in filled.fields:
+        filled.chosen[known.name] = [text.strip() for text in form.getlist(known.name)]
+    return filled
+
+
+def parameters(form: Filled) -> dict[str, Any]:
+    """What was chosen as parameters; what was left open is left out.
+
+    Text that should be a number is recorded in ``form.faults``.
+    """
+    given: dict[str, Any] = {}
+    for known in form.fields:
+        texts = [text for text in form.values(known.name) if text]
+        if known.shape == "switch" and not known.covered:
+            given[known.name] = ON in texts
+        elif known.shape == "switch" and texts:
+            given[known.name] = texts[0] == ON
+        elif known.shape in ("number", "numbers") and texts:
+            values = [_number(known, text, position, form) for position, text in enumerate(texts)]
+            given[known.name] = values if known.many else values[0]
+        elif texts or known.shape == "choices":
+            given[known.name] = texts if known.many else texts[0]
+    return given
+
+
+def field_of(fault: Fault) -> str:
+    """The name of the field a fault points at; empty when it points at none."""
+    parts = fault.pointer.split("/")
+    return parts[2] if len(parts) > 2 else ""
+
+
+def _field(name: str, part: dict[str, Any], required: bool, covered: bool, kind: Kind) -> Field:
+    inner = part.get("items", part)
+    many = part.get("type") == "array"
+    return Field(
+        name=name,
+        shape=_shape(name, part, inner, kind),
+        title=part.get("title", name),
+        description=part.get("description", ""),
+        required=required,
+        main=part.get("x-group") == "main",
+        many=many,
+        most=part.get("maxItems", 8 if many else 1),
+        reference=inner.get("x-reference", ""),
+        samples=part.get("x-samples", ""),
+        low=inner.get("minimum", inner.get("exclusiveMinimum")),
+        high=inner.get("maximum", inner.get("exclusiveMaximum")),
+        step=_step(inner),
+        choices=tuple(map(str, inner.get("enum", ()))),
+        labels=part.get("x-labels", {}),
+        default=part.get("default"),
+        covered=covered,
+        unit=part.get("x-unit", ""),
+    )
+
+
+def _shape(name: str, part: dict[str, Any], inner: dict[str, Any], kind: Kind) -> Shape:
+    many = part.get("type") == "array"
+    if "x-reference" in inner:
+        return "reference"
+    if "enum" in inner:
+        # The name is part of the contract of Params: "preset" picks from PRESETS.
+        is_preset = name == "preset" and bool(kind.params.PRESETS)
+        return "preset" if is_preset else "choices" if many else "choice"
+    if inner.get("type") in ("integer", "number"):
+        return "numbers" if many else "number"
+    return "switch" if inner.get("type") == "boolean" else "text"
+
+
+def _resolved(part: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    """A property without ``$ref`` and without the ``null`` of an optional one."""
+    if "$ref" in part:
+        target = schema["$defs"][part["$ref"].rsplit("/", 1)[-1]]
+        return _resolved({**target, **{k: v for k, v in part.items() if k != "$ref"}}, schema)
+    options = [option for option in part.get("anyOf", ()) if option.get("type") != "null"]
+    if options:
+        outer = {key: value for key, value in part.items() if key != "anyOf"}
+        return _resolved({**options[0], **outer}, schema)
+    if "items" in part:
+        return {**part, "items": _resolved(part["items"], schema)}
+    if "const" in part:
+        return {**part, "enum": [part["const"]]}
+    return part
+
+
+def _step(inner: dict[str, Any]) -> str:
+    if "multipleOf" in inner:
+        return f"{inner['multipleOf']:g}"
+    return "1" if inner.get("type") == "integer" else "any"
+
+
+def _raw(value: Any) -> list[str]:
+    if isinstance(value, bool):
+        return [ON if value else OFF]
+    values: Iterable[Any] = value if isinstance(value, (list, tuple)) else [value]
+    return [f"{each:g}" if isinstance(each, float) else str(each) for each in values]
+
+
+def _number(known: Field, text: str, position: int, form: Filled) -> int | float | str:
+    try:
+        return int(text) if known.whole else float(text)
+    except ValueError:
+        expected = _("a whole number") if known.whole else _("a number")
+        pointer = f"/params/{known.name}" + (f"/{position}" if known.many else "")
+        form.faults.append(Fault(pointer, "wrong_type", {"value": text, "expected": expected}))
+        return text

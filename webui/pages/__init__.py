@@ -1,0 +1,8 @@
+"""The pages, rendered on the server; every action works without JavaScript."""
+
+from __future__ import annotations
+
+from webui.pages import entry, jobs, making, pictures, studio
+from webui.pages.blueprint import pages
+
+__all__ = ["entry", "jobs", "making", "pages", "pictures", "studio"]

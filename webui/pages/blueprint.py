@@ -1,0 +1,30 @@
+"""The blueprint that all pages hang on, and what every template may use."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from flask import Blueprint, g
+
+from engines.registry import KINDS
+from webui import durations
+from webui.problems import words
+from webui.texts import _
+
+pages = Blueprint("pages", __name__)
+
+
+@pages.app_context_processor
+def everywhere() -> dict[str, Any]:
+    """Names every template may use; also error pages do, so nothing here asks the database."""
+    return {
+        "signed_in": g.get("owner_id") is not None,
+        "kinds": KINDS,
+        "new_order": lambda: secrets.token_hex(8),
+        "said": _,
+        "fault_words": words,
+        "about": durations.about,
+        "ago": durations.ago,
+        "duration_words": durations.words,
+    }

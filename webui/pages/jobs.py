@@ -1,0 +1,89 @@
+"""``/jobs`` and ``/jobs/<id>``: is it alive, do I like it, when is it done?"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from uuid import UUID
+
+from flask import redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from jobs import listing, service
+from jobs.models import Job
+from jobs.refusals import RefusedError
+from webui import cards
+from webui.api import cursors, reading, shapes
+from webui.pages.blueprint import pages
+from webui.studio import owner_id, studio
+
+PAGE_SIZE = 24
+
+
+@pages.get("/jobs")
+def jobs_page() -> str:
+    """A page of one's jobs; the filters stand in the address."""
+    status = request.args.get("status", "")
+    wanted = listing.Filter(
+        status=(status,) if status else (),
+        kind=request.args.get("kind", ""),
+        tag=request.args.get("tag", ""),
+        q=request.args.get("q", "").strip(),
+    )
+    start = cursors.read(request.args.get("cursor", ""))
+    with studio().database.begin() as session:
+        page = listing.page(session, owner_id(), wanted, PAGE_SIZE, **start)
+        shown = cards.cards(session, page.jobs)
+    return render_template(
+        "jobs.html",
+        cards=shown,
+        wanted=wanted,
+        filtered=bool(status or wanted.kind or wanted.tag or wanted.q),
+        links=cursors.links(page),
+        statuses=cards.STATUS_WORDS,
+    )
+
+
+@pages.get("/jobs/<job_id>")
+def job_page(job_id: str) -> str:
+    """One job, its picture as large as the window allows."""
+    with studio().database.begin() as session:
+        row = service.get(session, owner_id(), reading.id_of(job_id))
+        card = cards.cards(session, [row])[0]
+    return render_template(
+        "job.html",
+        card=card,
+        error=shapes.error(row),
+        recipe=json.dumps(card.recipe, ensure_ascii=False, indent=2),
+        tag=shapes.etag(row, card.place),
+    )
+
+
+@pages.post("/jobs/<job_id>/<action>")
+def act(job_id: str, action: str) -> Response:
+    """Ask something of a job, then show it."""
+    if action not in _ACTS:
+        raise RefusedError("not_found")
+    with studio().database.begin() as session:
+        row = _ACTS[action](session, owner_id(), reading.id_of(job_id))
+    if row.state == "queued":
+        studio().waker.wake(row.resource)
+    return redirect(url_for("pages.job_page", job_id=row.id), 303)
+
+
+def _retry(session: Any, asker: UUID, job_id: UUID) -> Job:
+    start = request.form.get("from") == "start"
+    return service.retry(session, asker, job_id, from_start=start)
+
+
+def _rerun(session: Any, asker: UUID, job_id: UUID) -> Job:
+    return service.rerun(session, asker, job_id, {}, studio().settings)
+
+
+_ACTS = {
+    "cancel": service.cancel,
+    "pause": service.pause,
+    "resume": service.resume,
+    "retry": _retry,
+    "rerun": _rerun,
+}

@@ -1,0 +1,157 @@
+// Comfort for forms that work without it: drop and bring pictures at once with their upload's
+// progress, sliders beside numbers, and the chosen preset's values as what an open field means.
+
+const form = document.querySelector("form.maker");
+const csrf = form.querySelector('[name="csrf_token"]').value;
+
+function upload(file, onProgress) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    const body = new FormData();
+    body.append("file", file);
+    request.open("POST", "/api/v1/files");
+    request.setRequestHeader("X-CSRF-Token", csrf);
+    request.setRequestHeader("Accept", "application/json");
+    request.responseType = "json";
+    request.upload.addEventListener("progress", (event) => {
+      if (event.lengthComputable) onProgress((100 * event.loaded) / event.total);
+    });
+    request.addEventListener("load", () => {
+      if (request.status === 201) resolve(request.response);
+      else reject(new Error(request.response?.detail ?? form.dataset.refused));
+    });
+    request.addEventListener("error", () => reject(new Error(form.dataset.refused)));
+    request.send(body);
+  });
+}
+
+function say(field, text) {
+  const place = field.querySelector(".faults");
+  place.replaceChildren();
+  if (!text) return;
+  const line = document.createElement("p");
+  line.className = "fault";
+  line.role = "alert";
+  line.textContent = text;
+  place.append(line);
+}
+
+function hang(field, kept) {
+  const wall = field.querySelector(".wall");
+  const tile = document.createElement("label");
+  tile.className = "tile";
+  const pick = document.createElement("input");
+  pick.type = wall.dataset.many === "yes" ? "checkbox" : "radio";
+  pick.name = field.dataset.field;
+  pick.value = kept.id;
+  const small = picture(`/thumbnails/${kept.id}?size=160`, "small", kept.name);
+  small.width = small.height = 72;
+  tile.append(pick, small, picture(`/thumbnails/${kept.id}?size=960`, "large", ""));
+  wall.querySelector(".invite").after(tile);
+  makeRoom(wall);
+  pick.checked = true;
+}
+
+function picture(address, name, words) {
+  const made = document.createElement("img");
+  made.src = address;
+  made.className = name;
+  made.alt = words;
+  return made;
+}
+
+// What the page itself had chosen gives way to what somebody brings.
+function makeRoom(wall) {
+  const chosen = [...wall.querySelectorAll("input:checked")];
+  const given = chosen.filter((each) => each.value.startsWith("sample:") && !each.dataset.picked);
+  const most = Number(wall.dataset.most);
+  for (const each of given) each.checked = false;
+  if (chosen.length - given.length >= most) chosen.at(-1).checked = false;
+}
+
+async function bring(field, files) {
+  const bar = field.querySelector(".bring progress");
+  say(field, "");
+  bar.hidden = false;
+  for (const file of files) {
+    bar.value = 0;
+    try {
+      hang(field, await upload(file, (percent) => { bar.value = percent; }));
+    } catch (refused) {
+      say(field, `${file.name}: ${refused.message}`);
+    }
+  }
+  bar.hidden = true;
+}
+
+function takeDrops(field) {
+  const carriesFiles = (event) => event.dataTransfer?.types.includes("Files");
+  field.addEventListener("dragover", (event) => {
+    if (!carriesFiles(event)) return;
+    event.preventDefault();
+    field.classList.add("over");
+  });
+  field.addEventListener("dragleave", () => field.classList.remove("over"));
+  field.addEventListener("drop", (event) => {
+    if (!carriesFiles(event)) return;
+    event.preventDefault();
+    field.classList.remove("over");
+    const many = field.querySelector(".wall").dataset.many === "yes";
+    bring(field, [...event.dataTransfer.files].slice(0, many ? undefined : 1));
+  });
+}
+
+function takePictures(field) {
+  const input = field.querySelector('input[type="file"]');
+  if (!input) return;
+  takeDrops(field);
+  input.addEventListener("change", async () => {
+    const files = [...input.files];
+    input.value = ""; // it is sent now, not with the form
+    await bring(field, files);
+  });
+  field.addEventListener("click", (event) => {
+    if (event.target.matches(".tile input")) event.target.dataset.picked = "yes";
+  });
+}
+
+function addSlider(measure) {
+  const number = measure.querySelector("input");
+  const slider = document.createElement("input");
+  slider.type = "range";
+  slider.min = number.min;
+  slider.max = number.max;
+  slider.step = number.step === "any" ? (number.max - number.min) / 200 : number.step;
+  slider.tabIndex = -1; // the number beside it is the control for the keyboard
+  slider.setAttribute("aria-hidden", "true");
+  const follow = () => { slider.value = number.value || number.placeholder; };
+  slider.addEventListener("input", () => {
+    number.value = Number(slider.value).toFixed(number.step === "1" ? 0 : 2);
+  });
+  number.addEventListener("input", follow);
+  number.addEventListener("preset", follow);
+  measure.prepend(slider);
+  follow();
+}
+
+function fill(preset) {
+  const values = JSON.parse(preset.dataset.fills);
+  for (const number of form.querySelectorAll("[data-default]")) {
+    number.placeholder = values[number.name] ?? number.dataset.default;
+    number.dispatchEvent(new Event("preset"));
+  }
+}
+
+form.classList.add("scripted");
+form.querySelectorAll(".field.reference").forEach(takePictures);
+form.querySelectorAll("[data-slider]").forEach(addSlider);
+for (const preset of form.querySelectorAll("[data-fills]")) {
+  preset.addEventListener("change", () => fill(preset));
+  if (preset.checked) fill(preset);
+}
+form.addEventListener("submit", () => {
+  for (const button of form.querySelectorAll("button.main")) button.disabled = true;
+});
+addEventListener("pageshow", () => {
+  for (const button of form.querySelectorAll("button.main")) button.disabled = false;
+});

@@ -1,0 +1,80 @@
+// Keeps the page of one job alive: progress, time left, and the picture in place.
+
+import { addSliders } from "./compare.js";
+import { poll, refreshParts } from "./polling.js";
+import { left, write } from "./words.js";
+
+const SPOKEN_EVERY_MS = 10_000;
+const POLL_MS = 1_000;
+
+const page = document.getElementById("job");
+let tag = `W/"${page.dataset.tag}"`;
+let status = page.dataset.status;
+let spokenAt = Date.now();
+
+const place = (name) => page.querySelector(`[data-words="${name}"]`);
+
+function speak(job) {
+  if (Date.now() - spokenAt < SPOKEN_EVERY_MS) return;
+  spokenAt = Date.now();
+  write(place("spoken"), `${Math.round(job.progress.percent)} %, ${left(job, page.dataset)}`);
+}
+
+// The new picture is loaded first and then takes the old one's place: no gap, no jump.
+async function showPicture(address) {
+  const picture = document.getElementById("picture");
+  if (!address || !picture || picture.getAttribute("src") === address) return;
+  const next = new Image();
+  next.src = address;
+  try {
+    await next.decode();
+  } catch {
+    return; // the next preview comes soon
+  }
+  picture.src = address;
+  picture.hidden = false;
+}
+
+function show(job) {
+  const { phase, percent, step, total } = job.progress;
+  write(place("phase"), phase || "\u00a0");
+  write(place("left"), left(job, page.dataset));
+  write(place("steps"), total ? `${step} / ${total}` : "");
+  const bar = page.querySelector("progress");
+  if (bar) bar.value = percent;
+  speak(job);
+  if (!job.outputs.length) showPicture(job.urls.preview);
+}
+
+async function turnPage(job) {
+  await refreshParts();
+  status = job.status;
+  page.dataset.status = status;
+  addSliders();
+  write(place("spoken"), page.querySelector(".status")?.textContent ?? "");
+}
+
+async function ask() {
+  const answer = await fetch(page.dataset.address, {
+    headers: { "If-None-Match": tag, Accept: "application/json" },
+    cache: "no-store",
+  });
+  const wait = Number(answer.headers.get("Retry-After")) * 1000 || POLL_MS;
+  if (answer.status === 304) return wait;
+  if (answer.status === 401) location.reload();
+  if (!answer.ok) throw new Error(String(answer.status));
+  const job = await answer.json();
+  if (job.status !== status) await turnPage(job);
+  else show(job);
+  tag = answer.headers.get("ETag") ?? tag;
+  return job.ended_at !== null && !answer.headers.has("Retry-After") ? false : wait;
+}
+
+function trouble(away) {
+  write(place("connection"), away ? page.dataset.reconnecting : "");
+}
+
+addSliders();
+if (["queued", "running", "pausing", "canceling", "paused"].includes(status)) {
+  poll(ask, POLL_MS, trouble);
+}

@@ -1,0 +1,40 @@
+// Single keys that act, listed by "?". They can be switched off, and never act while typing.
+
+const dialog = document.getElementById("keys");
+const enabled = document.getElementById("keys-on");
+const STORED = "atelier-keys";
+
+function isTyping(target) {
+  return target.closest?.("input, select, textarea, [contenteditable]") !== null;
+}
+
+function follow(key) {
+  document.querySelector(`[data-key="${key}"]`)?.click();
+}
+
+function search() {
+  const field = document.getElementById("search");
+  if (field) field.focus();
+  else follow("j");
+}
+
+function act(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
+  if (event.key === "?") {
+    if (!dialog.open) dialog.showModal();
+  } else if (enabled.checked && !dialog.open) {
+    if (event.key === "s" || event.key === "j") follow(event.key);
+    else if (event.key === "/") search();
+    else return;
+  } else return;
+  event.preventDefault();
+}
+
+enabled.checked = localStorage.getItem(STORED) !== "off";
+enabled.addEventListener("change", () => {
+  localStorage.setItem(STORED, enabled.checked ? "on" : "off");
+});
+document.addEventListener("keydown", act);
+
+// A refused form: begin at the list of what is wrong.
+document.getElementById("summary")?.focus();
