@@ -1,0 +1,272 @@
+"""What a worker may say: claims are fair and single, fences are final, leases follow beats."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import func, select, update
+
+from jobs import lease, service
+from jobs.database import Database
+from jobs.ids import new_id
+from jobs.lease import Claim, Hold, SavedState, Work
+from jobs.models import Checkpoint, Event, Job, OwnerShare
+from jobs.moves import FenceLostError
+from jobs.states import Reason, State, Wanted
+from jobs.storage import Stored
+from tests.commissions import Studio, tiny
+from tests.jobs.conftest import SHA256
+
+LEASE = 30.0
+STORED = Stored(SHA256, 1)
+
+
+def order(person: Studio, **frame: Any) -> UUID:
+    """Commission something small."""
+    picture = person.ids[Path("photo")]
+    return person.submit(tiny(picture, picture, 1), **frame)
+
+
+def claim(database: Database, limit: int = 4, slot: str = "cpu:0@test") -> Claim | None:
+    """Claim for a slot."""
+    with database.begin() as session:
+        return lease.claim(session, slot, "cpu", LEASE, limit)
+
+
+def claimed(database: Database) -> Claim:
+    """Claim what must be there."""
+    found = claim(database)
+    assert found is not None
+    return found
+
+
+def shares(database: Database) -> dict[UUID, tuple[int, int]]:
+    """Waiting and running as counted, by owner."""
+    with database.begin() as session:
+        rows = session.execute(select(OwnerShare)).scalars()
+        return {row.owner_id: (row.waiting, row.running) for row in rows}
+
+
+def counted(database: Database) -> dict[UUID, tuple[int, int]]:
+    """Waiting and running as the jobs' own rows say."""
+    with database.begin() as session:
+        rows = session.execute(select(Job.owner_id, Job.state))
+        found = Counter((row.owner_id, row.state) for row in rows)
+    owners = {owner for owner, _ in found}
+    return {o: (found[o, "queued"], found[o, "running"]) for o in owners}
+
+
+def test_many_slots_at_once_claim_every_job_exactly_once(
+    workshop: Database, ada: Studio, ben: Studio
+) -> None:
+    """Forty jobs, sixteen claiming threads, no job twice, none left."""
+    ordered = {order(person) for _ in range(20) for person in (ada, ben)}
+
+    def drain(slot: int) -> list[UUID]:
+        got: list[UUID] = []
+        while (found := claim(workshop, limit=1000, slot=f"cpu:{slot}@test")) is not None:
+            got.append(found.hold.job_id)
+        return got
+
+    with ThreadPoolExecutor(16) as slots:
+        got = [job_id for drained in slots.map(drain, range(16)) for job_id in drained]
+    assert sorted(got) == sorted(ordered)
+    assert shares(workshop) == counted(workshop)
+
+
+def test_an_owner_never_exceeds_the_limit_of_running_jobs(workshop: Database, ada: Studio) -> None:
+    """Also when eight slots claim at the same time."""
+    for _ in range(12):
+        order(ada)
+    with ThreadPoolExecutor(8) as slots:
+        got = list(slots.map(lambda _: claim(workshop, limit=3), range(8)))
+    assert sum(found is not None for found in got) == 3
+    assert shares(workshop)[ada.owner] == (9, 3)
+
+
+def test_who_has_less_running_is_served_before_who_came_first(
+    workshop: Database, ada: Studio, ben: Studio
+) -> None:
+    """A flood of one owner does not starve another's single job."""
+    for _ in range(5):
+        order(ada)
+    claimed(workshop)
+    single = order(ben)
+    assert claimed(workshop).hold.job_id == single
+
+
+def test_priority_comes_before_age_among_an_owners_jobs(workshop: Database, ada: Studio) -> None:
+    """Then the older goes first."""
+    first, second = order(ada), order(ada)
+    urgent = order(ada, priority=5)
+    assert [claimed(workshop).hold.job_id for _ in range(3)] == [urgent, first, second]
+
+
+def test_a_beat_moves_the_lease_and_tells_what_is_wanted(workshop: Database, ada: Studio) -> None:
+    """The lease is counted by the database clock."""
+    job_id = order(ada)
+    hold = claimed(workshop).hold
+    with workshop.begin() as session:
+        session.execute(update(Job).values(lease_until=func.clock_timestamp()))
+    ada.ask(service.pause, job_id)
+    with workshop.begin() as session:
+        assert lease.beat(session, hold, LEASE) is Wanted.PAUSE
+        now = session.execute(select(func.clock_timestamp())).scalar_one()
+    until = ada.job(job_id).lease_until
+    assert until is not None
+    assert until - now > timedelta(seconds=LEASE - 5)
+
+
+@pytest.mark.parametrize("write", ["beat", "look", "progress", "preview", "save", "finish", "stop"])
+def test_nothing_is_accepted_from_a_fence_that_was_lost(
+    workshop: Database, ada: Studio, write: str
+) -> None:
+    """The job was claimed again; the late worker's every word is refused and changes nothing."""
+    job_id = order(ada)
+    old = claimed(workshop).hold
+    with workshop.begin() as session:
+        lease.stop(session, old, State.QUEUED, Reason.WORKER_STOPPED, 0.0)
+    new = claimed(workshop).hold
+    assert (new.job_id, new.fence) == (job_id, old.fence + 1)
+    before = ada.job(job_id).version, ada.job(job_id).lease_until
+    with pytest.raises(FenceLostError), workshop.begin() as session:
+        say(session, old, write)
+    assert (ada.job(job_id).version, ada.job(job_id).lease_until) == before
+    assert ada.outputs(job_id) == []
+    with workshop.begin() as session:
+        assert session.execute(select(func.count()).select_from(Checkpoint)).scalar_one() == 0
+
+
+def say(session: Any, hold: Hold, what: str) -> None:
+    """One of the things a worker may say."""
+    saved = SavedState(SHA256, 3, 1, 1)
+    words: dict[str, Callable[[], object]]
+    work = Work("result", "a.png", "image/png", STORED, 64, 64)
+    words = {
+        "beat": lambda: lease.beat(session, hold, LEASE),
+        "look": lambda: lease.look(session, hold),
+        "progress": lambda: lease.report_progress(session, hold, {"step": 1}),
+        "preview": lambda: lease.report_preview(session, hold, STORED),
+        "save": lambda: lease.commit_checkpoint(session, hold, saved),
+        "finish": lambda: lease.finish(session, hold, [work], 1.0),
+        "stop": lambda: lease.stop(session, hold, State.CANCELED, Reason.CANCELED_BY_USER, 1.0),
+    }
+    words[what]()
+
+
+def test_a_success_keeps_outputs_in_order_and_forgets_checkpoints(
+    workshop: Database, ada: Studio
+) -> None:
+    """The result comes first; state, outputs and event are one transaction."""
+    job_id = order(ada)
+    hold = claimed(workshop).hold
+    works = [
+        Work("result", "a.png", "image/png", STORED, 64, 64),
+        Work("report", "b.json", "application/json", STORED),
+    ]
+    with workshop.begin() as session:
+        lease.commit_checkpoint(session, hold, SavedState(SHA256, 3, 1, 1))
+        lease.finish(session, hold, works, 2.5)
+    job = ada.job(job_id)
+    assert (job.state, job.run_seconds, job.lease_until) == ("succeeded", 2.5, None)
+    assert [work.name for work in ada.outputs(job_id)] == ["a.png", "b.json"]
+    with workshop.begin() as session:
+        assert session.execute(select(func.count()).select_from(Checkpoint)).scalar_one() == 0
+
+
+def test_the_newest_three_checkpoints_are_kept_newest_first(
+    workshop: Database, ada: Studio
+) -> None:
+    """The next claim gets them in the order in which to try them."""
+    order(ada)
+    hold = claimed(workshop).hold
+    for step in range(1, 6):
+        with workshop.begin() as session:
+            lease.commit_checkpoint(session, hold, SavedState(SHA256, step, 1, 2))
+    with workshop.begin() as session:
+        lease.stop(session, hold, State.QUEUED, Reason.WORKER_STOPPED, 0.0)
+    assert [saved.step for saved in claimed(workshop).checkpoints] == [5, 4, 3]
+
+
+def test_five_deaths_at_one_checkpoint_are_poison_but_progress_forgives(
+    workshop: Database, ada: Studio
+) -> None:
+    """Four deaths, a checkpoint, four more: still tried; the fifth in one place ends it."""
+
+    def die() -> State:
+        hold = claimed(workshop).hold
+        with workshop.begin() as session:
+            return lease.runner_died(session, hold, Reason.WORKER_LOST, "SIGSEGV", 0.1)
+
+    job_id = order(ada)
+    assert [die() for _ in range(4)] == [State.QUEUED] * 4
+    hold = claimed(workshop).hold
+    with workshop.begin() as session:
+        lease.commit_checkpoint(session, hold, SavedState(SHA256, 9, 1, 1))
+        lease.stop(session, hold, State.QUEUED, Reason.WORKER_STOPPED, 0.0)
+    assert [die() for _ in range(5)] == [State.QUEUED] * 4 + [State.FAILED]
+    assert ada.job(job_id).reason == Reason.POISONED
+
+
+def test_a_cancel_that_came_in_time_wins_over_a_requeue(workshop: Database, ada: Studio) -> None:
+    """A worker that stops for itself must not bring a canceled job back."""
+    job_id = order(ada)
+    hold = claimed(workshop).hold
+    ada.ask(service.cancel, job_id)
+    with workshop.begin() as session:
+        lease.stop(session, hold, State.QUEUED, Reason.WORKER_STOPPED, 0.0)
+    assert ada.job(job_id).state == State.CANCELED
+
+
+def test_events_are_numbered_without_gaps_while_owner_and_worker_write_at_once(
+    workshop: Database, ada: Studio
+) -> None:
+    """Numbers are given under the row lock, so they commit in order."""
+    job_id = order(ada)
+    claimed(workshop)
+    acts = [service.pause, service.resume] * 10
+    with ThreadPoolExecutor(8) as people:
+        list(people.map(lambda act: ada.ask(act, job_id), acts))
+    with workshop.begin() as session:
+        query = select(Event.seq).where(Event.job_id == job_id).order_by(Event.seq)
+        numbers = list(session.execute(query).scalars())
+    assert numbers == list(range(1, ada.job(job_id).seq + 1))
+
+
+def test_claims_and_requests_at_once_never_deadlock_and_counts_stay_true(
+    workshop: Database, ada: Studio, ben: Studio
+) -> None:
+    """Submits, cancels, claims and ends in a heap; rows and counts agree afterwards."""
+
+    def person(who: Studio) -> None:
+        for turn in range(12):
+            job_id = order(who)
+            if turn % 2:
+                who.ask(service.cancel, job_id)
+
+    def slot(number: int) -> None:
+        for _ in range(15):
+            found = claim(workshop, slot=f"cpu:{number}@test")
+            if found is not None:
+                with workshop.begin() as session:
+                    lease.stop(session, found.hold, State.FAILED, Reason.INTERNAL_ERROR, 0.0)
+
+    with ThreadPoolExecutor(8) as everybody:
+        done = [everybody.submit(person, who) for who in (ada, ben, ada, ben)]
+        done += [everybody.submit(slot, number) for number in range(4)]
+        for one in done:
+            one.result()
+    assert shares(workshop) == counted(workshop)
+
+
+def test_an_unknown_hold_is_a_lost_fence(workshop: Database) -> None:
+    """A job that never was cannot be beaten for."""
+    with pytest.raises(FenceLostError), workshop.begin() as session:
+        lease.beat(session, Hold(new_id(), 1), LEASE)

@@ -1,0 +1,82 @@
+"""Stored bytes: once per content, whole or not at all, and checked when they come back."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from jobs.database import Database
+from jobs.storage import Storage, StorageError
+
+
+def put(workshop: Database, shelf: Storage, folder: Path, content: bytes) -> str:
+    """Store ``content``."""
+    source = folder / "source"
+    source.write_bytes(content)
+    return shelf.put(workshop, source).sha256
+
+
+def stored_files(folder: Path) -> list[Path]:
+    """Everything below the storage's root."""
+    return [path for path in (folder / "files").rglob("*") if path.is_file()]
+
+
+def test_what_is_put_comes_back_and_is_named_by_its_hash(
+    workshop: Database, shelf: Storage, tmp_path: Path
+) -> None:
+    """The name is the SHA-256 of the content."""
+    sha256 = put(workshop, shelf, tmp_path, b"strokes")
+    shelf.fetch(sha256, tmp_path / "back")
+    assert (tmp_path / "back").read_bytes() == b"strokes"
+    assert sha256 == hashlib.sha256(b"strokes").hexdigest()
+
+
+def test_the_same_bytes_are_kept_once(workshop: Database, shelf: Storage, tmp_path: Path) -> None:
+    """Two uploads of one picture are one file."""
+    put(workshop, shelf, tmp_path, b"same")
+    put(workshop, shelf, tmp_path, b"same")
+    assert len(stored_files(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("damage", ["flip", "truncate", "remove"])
+def test_damaged_bytes_are_refused_and_leave_no_file_behind(
+    workshop: Database, shelf: Storage, tmp_path: Path, damage: str
+) -> None:
+    """A flipped bit, a missing tail or a missing file is an error, not a picture."""
+    sha256 = put(workshop, shelf, tmp_path, b"a picture of some length")
+    kept = stored_files(tmp_path)[0]
+    content = kept.read_bytes()
+    if damage == "remove":
+        kept.unlink()
+    else:
+        kept.write_bytes(content[:-4] if damage == "truncate" else b"B" + content[1:])
+    with pytest.raises(StorageError):
+        shelf.fetch(sha256, tmp_path / "back")
+    assert not list(tmp_path.glob("back*"))
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "a" * 63, "g" * 64, "A" * 64, ""])
+def test_only_a_hash_is_a_name(shelf: Storage, name: str) -> None:
+    """No path from a client can become one of ours."""
+    with pytest.raises(ValueError, match="SHA-256"):
+        shelf.holds(name)
+
+
+def test_a_failed_write_leaves_nothing_half_written(workshop: Database, tmp_path: Path) -> None:
+    """The root is a file, so the folder cannot be made."""
+    (tmp_path / "files").write_bytes(b"in the way")
+    with pytest.raises(StorageError):
+        put(workshop, Storage(str(tmp_path / "files")), tmp_path, b"strokes")
+
+
+def test_any_filesystem_of_fsspec_will_do(workshop: Database, tmp_path: Path) -> None:
+    """The same promises on a store that is no folder."""
+    shelf = Storage("memory://shelf")
+    sha256 = put(workshop, shelf, tmp_path, b"in memory")
+    shelf.fetch(sha256, tmp_path / "back")
+    assert (tmp_path / "back").read_bytes() == b"in memory"
+    shelf.remove(sha256)
+    assert not shelf.holds(sha256)
+    shelf.probe()
