@@ -1,0 +1,1 @@
+"""What the studio costs and what its machine could do, as ratios taken in one run."""

@@ -10,6 +10,7 @@ import argparse
 import errno
 import fcntl
 import importlib
+import logging
 import os
 import sys
 import time
@@ -33,7 +34,11 @@ if TYPE_CHECKING:
     from engines.state import State
 
 PROGRESS_SECONDS = 0.25
+LOG_FORMAT = "%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s %(message)s"
+LOG_TIME = "%Y-%m-%dT%H:%M:%S"
 PREVIEW_SIDE = 1024
+
+log = logging.getLogger("runner")
 
 
 class Run:
@@ -47,7 +52,7 @@ class Run:
         self._checkpoints = Pace.of_checkpoints()
         self._previews = Pace.of_previews()
         self._told_at = 0.0
-        self._held = False
+        self._first_at: float | None = None
 
     def go(self) -> None:
         """Run to the end, or to where the supervisor wants it to stop."""
@@ -55,6 +60,7 @@ class Run:
         self._engine.pulse = self._pulse
         self._estimate = Estimate(self._engine.share(self._step))
         self._sender.send(Say.RESUMED, step=self._step or None)
+        log.info("at step %s of %s", self._step, self._engine.total_steps)
         while self._step < self._engine.total_steps:
             goes_on = self._control.may_step(self._tell_holding, HOLD_MARGIN_SECONDS)
             stop = self._control.stop_wanted() if goes_on else Stop.YIELD
@@ -63,6 +69,9 @@ class Run:
             metrics = self._engine.step()
             self._step += 1
             self._show(metrics)
+            if self._first_at is None:
+                self._first_at = time.monotonic()
+                log.info("first step done")
         return self._deliver()
 
     def _begun(self) -> tuple[Engine, int]:
@@ -75,7 +84,7 @@ class Run:
                 engine = self._engine_for(saved)
                 engine.load_state(state)
             except StateError as unfit:
-                sys.stderr.write(f"checkpoint at step {saved.step} left out: {unfit}\n")
+                log.warning("checkpoint at step %s left out: %s", saved.step, unfit)
             else:
                 return engine, state.step
         return self._engine_for(None), 0
@@ -149,6 +158,8 @@ class Run:
         self._sender.send(Say.STOPPED, why=str(stop), step=self._step)
 
     def _deliver(self) -> None:
+        if self._first_at is not None:
+            log.info("the other steps took %.3f s", time.monotonic() - self._first_at)
         for position, output in enumerate(self._engine.outputs()):
             self._pulse()
             self._sender.send(Say.OUTPUT, **self._stored(position, output))
@@ -246,6 +257,8 @@ def _log_to(path: Path) -> None:
     os.dup2(handle, 1)
     os.dup2(handle, 2)
     os.close(handle)
+    logging.Formatter.converter = time.gmtime
+    logging.basicConfig(level="INFO", format=LOG_FORMAT, datefmt=LOG_TIME)
 
 
 def _told(failure: BaseException) -> dict[str, Any]:

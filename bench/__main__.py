@@ -1,0 +1,43 @@
+"""``python -m bench``: measure everything in one run, print the table, keep it in docs/."""
+
+from __future__ import annotations
+
+import os
+import platform
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+
+from bench import demo, studio, style_transfer
+from bench.rows import Row, markdown
+
+REPORT = Path(__file__).parents[1] / "docs" / "bench.md"
+
+
+def main() -> None:
+    """Measure, print and keep."""
+    rows: list[Row] = [*style_transfer.measure(), *studio.measure(), *demo.measure()]
+    table = markdown(rows)
+    print(table)
+    REPORT.write_text(f"# Figures\n\n{_setting()}\n\n{table}\n")
+
+
+def _setting() -> str:
+    day = datetime.now(UTC).date().isoformat()
+    return (
+        f"Measured on {day} by `make bench` in one run: {_processor()}, {os.cpu_count()} cores,"
+        f" Python {platform.python_version()}, torch {torch.__version__}. Ratios compare things"
+        " measured in turn; single times say more about the machine than about the studio."
+    )
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+if __name__ == "__main__":
+    main()
