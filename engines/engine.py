@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from engines.kind import N_
+
 if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
@@ -38,6 +40,21 @@ class Inputs:
 
     files: Mapping[str, Path]
     weights: Path
+
+    def picture(self, id_: str, pointer: str) -> Image:
+        """The picture called ``id_``, upright RGB; :class:`InputError` at ``pointer`` if unfit."""
+        from engines import pictures
+
+        try:
+            return pictures.open_rgb(self.files[id_])
+        except pictures.PictureError as refused:
+            raise InputError(pointer, refused.message % refused.values) from refused
+        except KeyError:
+            message = N_("The picture is not among the inputs of this job.")
+            raise InputError(pointer, message) from None
+        except (OSError, SyntaxError, ValueError, EOFError) as damage:
+            message = pictures.MESSAGES["unreadable_picture"]
+            raise InputError(pointer, message) from damage
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,9 @@ from engines.vision.averaging import Average
 
 LEVELS = 5
 RATE = 0.02
+SHARES = (0.5, 0.8, 1.0, 1.0, 1.0)
+"""Each level's share of the rate, finest first: in any picture the finest details are the
+smallest, and moving them as fast as the others leaves grain."""
 BETAS = (0.9, 0.99)
 TINY = 1e-8
 AVERAGE_DECAY = 0.95
@@ -60,11 +63,12 @@ class Canvas:
         rate = RATE * (0.55 + 0.45 * math.cos(math.pi * done))
         scale = rate / (1 - fast**self.updates)
         unbias = 1 - slow**self.updates
-        rows = zip(self.levels, self.first, self.second, gradients, strict=True)
-        for level, first, second, gradient in rows:
+        shares = SHARES[: len(self.levels)]
+        rows = zip(shares, self.levels, self.first, self.second, gradients, strict=True)
+        for share, level, first, second, gradient in rows:
             first.lerp_(gradient, 1 - fast)
             second.mul_(slow).addcmul_(gradient, gradient, value=1 - slow)
-            level.addcdiv_(first, second.div(unbias).sqrt_().add_(TINY), value=-scale)
+            level.addcdiv_(first, second.div(unbias).sqrt_().add_(TINY), value=-scale * share)
         joined = pyramid.join(self.levels)
         inside = joined.clamp(0, 1)
         # The finest level can hold any picture, so it takes the correction exactly.

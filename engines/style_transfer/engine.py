@@ -17,20 +17,23 @@ from torch import Tensor
 from engines import pictures
 from engines.engine import Engine, InputError, Inputs, Metrics, Output, Phase
 from engines.kind import N_, Params
-from engines.pictures import PictureError
 from engines.state import State, StateError, generator
-from engines.style_transfer import colour, scales
+from engines.style_transfer import scales
 from engines.style_transfer.canvas import Canvas
 from engines.style_transfer.kind import STYLE_TRANSFER, StyleTransferParams
 from engines.style_transfer.losses import Objective
+from engines.style_transfer.sources import Sources
 from engines.vision import network, pyramid, weights
-from engines.vision.statistics import Moments, mixed, moments
-from engines.vision.tensors import as_picture, as_tensor
+from engines.vision.tensors import as_picture
 
 PREVIEW_SIDE = 1024
 NOISE = 0.02
 """Standard deviation of the noise in the start, in units of full brightness: what makes one
 seed's picture differ from another's."""
+
+DETAIL = 0.6
+"""Share of the photo's own details that a larger scale brings in: at 1 the result is nearer to
+the photo than to a painting, at 0 it is blurred and takes long to find its edges again."""
 
 LAYING_IN = N_("laying in large strokes, {size} px, {scale} of {scales}")
 PAINTING = N_("painting smaller strokes, {size} px, {scale} of {scales}")
@@ -45,15 +48,11 @@ class StyleTransfer(Engine):
         if not isinstance(params, StyleTransferParams):
             raise TypeError(f"{STYLE_TRANSFER.name} takes StyleTransferParams")
         self.params, self.inputs, self.device = params, inputs, device
-        self._photo = _opened(inputs, params.content, "/content")
-        self._paintings = [
-            _opened(inputs, style, f"/styles/{position}")
-            for position, style in enumerate(params.styles)
-        ]
-        self._shares = params.weights or [1.0] * len(params.styles)
-        self.network = _network(_chosen(params.features, inputs), inputs, device)
         self._scales = scales.plan(params.size, params.start_size, params.iterations)
         self.total_steps = self._scales[-1].end
+        self._sources = Sources(params, inputs, device)
+        self._sources.refuse_narrow_photo(self._scales[0].size)
+        self.network = _network(_chosen(params.features, inputs), inputs, device)
         self._step, self._scale = 0, 0
         self._objective: Objective | None = None
         self._canvas = Canvas(self._start())
@@ -121,7 +120,7 @@ class StyleTransfer(Engine):
             raise StateError(f"the state lacks or garbles {missing}") from missing
         if not self._belongs(state.step, scale):
             raise StateError(f"step {state.step} does not belong to scale {scale} of this job")
-        canvas = Canvas(self._matched_photo(scale))
+        canvas = Canvas(self._photo(scale))
         try:
             canvas.restore(state.tensors, updates, averaged)
         except ValueError as name:
@@ -135,59 +134,39 @@ class StyleTransfer(Engine):
         if due == self._scale:
             return
         before = self._canvas.shown()
-        photo = self._matched_photo(due)
+        photo = self._photo(due)
         size = (photo.shape[-2], photo.shape[-1])
         self._canvas = self._canvas.enlarged(size)
         blurred = pyramid.resized(
             pyramid.resized(photo, (before.shape[-2], before.shape[-1])), size
         )
-        self._canvas.add(photo - blurred)
+        self._canvas.add(DETAIL * (photo - blurred))
         self._scale, self._objective = due, None
         self.pulse()
 
     def _objective_here(self) -> Objective:
         """Features of the photo and the paintings at this scale's size."""
-        params, seed = self.params, self.params.seed
-        photo, painted = self._matched_photo(self._scale), []
-        for painting in self._paintings_at(self._scale):
-            painted.append(painting)
+        size, paintings = self._scales[self._scale].size, []
+        for painting in self._sources.paintings(size):
+            paintings.append(painting)
             self.pulse()
         return Objective(
             self.network,
-            photo,
-            painted,
-            self._shares,
-            statistic=params.statistic,
-            content_weight=params.content_weight,
-            draws=generator(seed, "offsets", self._scale),
+            self._photo(self._scale),
+            paintings,
+            self._sources.shares,
+            statistic=self.params.statistic,
+            content_weight=self.params.content_weight,
+            draws=generator(self.params.seed, "offsets", self._scale),
         )
 
     def _start(self) -> Tensor:
-        photo = self._matched_photo(0)
+        photo = self._photo(0)
         noise = torch.randn(photo.shape, generator=generator(self.params.seed, "start", 0))
         return (photo + NOISE * noise.to(self.device)).clamp(0, 1)
 
-    def _matched_photo(self, scale: int) -> Tensor:
-        """The photo at a scale, in the paintings' colours unless its own are to be kept."""
-        photo = as_tensor(pictures.fit_long_side(self._photo, self._scales[scale].size))
-        if not self.params.preserve_colours:
-            photo = colour.matched(photo, self._palette())
-        return self._placed(photo)
-
-    def _paintings_at(self, scale: int) -> Iterable[Tensor]:
-        """The paintings at a scale; in the photo's colours where those are to be kept."""
-        size = max(pictures.MIN_SIDE, round(self._scales[scale].size * self.params.style_scale))
-        for picture in self._paintings:
-            painting = as_tensor(pictures.fit_long_side(picture, size))
-            if self.params.preserve_colours:
-                painting = colour.matched(painting, _colours(self._photo))
-            yield self._placed(painting)
-
-    def _palette(self) -> Moments:
-        return mixed([_colours(painting) for painting in self._paintings], self._shares)
-
-    def _placed(self, picture: Tensor) -> Tensor:
-        return picture.to(self.device).contiguous(memory_format=torch.channels_last)
+    def _photo(self, scale: int) -> Tensor:
+        return self._sources.photo(self._scales[scale].size)
 
     def _belongs(self, step: int, scale: int) -> bool:
         """A scale holds from its own first step (0) or after it, up to and with its end."""
@@ -220,18 +199,6 @@ class StyleTransfer(Engine):
         self.network = found
 
 
-def _opened(inputs: Inputs, reference: str, pointer: str) -> Image.Image:
-    try:
-        return pictures.open_rgb(inputs.files[reference])
-    except PictureError as refused:
-        raise InputError(pointer, refused.message % refused.values) from refused
-    except KeyError:
-        raise InputError(pointer, "The picture is not among the inputs of this job.") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as damage:
-        message = pictures.MESSAGES["unreadable_picture"]
-        raise InputError(pointer, message) from damage
-
-
 def _chosen(features: str, inputs: Inputs) -> str:
     if features != "auto":
         return features
@@ -244,8 +211,3 @@ def _network(name: str, inputs: Inputs, device: torch.device) -> network.Feature
     except weights.WeightsError as failure:
         hint = N_("Choose other features, or have the weights added.")
         raise InputError("/features", str(failure), hint) from failure
-
-
-def _colours(picture: Image.Image) -> Moments:
-    """Colour moments of a picture; a small copy of it tells as much."""
-    return moments(as_tensor(pictures.fit_long_side(picture, 256)).double())

@@ -18,7 +18,7 @@ from engines.vision.statistics import Moments, Target, gram, mixed, moments, was
 CONTENT_TAP = "4_2"
 STYLE_TAPS = ("1_1", "2_1", "3_1", "4_1", "5_1")
 
-CONTENT_SCALE = 0.05
+CONTENT_SCALE = 0.12
 """What a ``content_weight`` of 1 means against the mean of the layers' style distances."""
 
 VIEWS = 4

@@ -15,13 +15,13 @@ def _features(channels: int, height: int, width: int, seed: int = 0) -> Tensor:
     mixing = torch.randn(channels, channels, generator=draws, dtype=torch.float64)
     cloud = torch.randn(1, height, width, channels, generator=draws, dtype=torch.float64)
     activations: Tensor = (cloud @ mixing + 0.3).relu()
-    features: Tensor = activations.permute(0, 3, 1, 2)
-    return features
+    return activations.permute(0, 3, 1, 2)
 
 
 def _root(matrix: Tensor) -> Tensor:
     values, vectors = torch.linalg.eigh(matrix)
-    return (vectors * values.clamp_min(0).sqrt()) @ vectors.T
+    root: Tensor = (vectors * values.clamp_min(0).sqrt()) @ vectors.T
+    return root
 
 
 def _reference(features: Tensor, painting: Tensor) -> float:
