@@ -76,7 +76,8 @@ def phase_text(phase: Mapping[str, Any] | None) -> str:
     """An engine's phase in the reader's language, its ``{name}`` filled in."""
     if not phase:
         return ""
-    return _(phase["text"]).format(**phase["values"])
+    text = phase["text"]
+    return _(text).format(**phase["values"])
 
 
 def install(app: Flask) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+from urllib.parse import urlencode, urlsplit
 from uuid import UUID
 
-from flask import request, url_for
+from flask import request
 
 from jobs.listing import Page
 from jobs.refusals import Fault, RefusedError
+from webui.studio import studio
 
 
 def read(cursor: str) -> dict[str, UUID]:
@@ -36,6 +38,12 @@ def _address(side: bytes, bound: UUID | None) -> str | None:
     if bound is None:
         return None
     cursor = base64.urlsafe_b64encode(side + bound.bytes).rstrip(b"=").decode()
-    kept = {name: value for name, value in request.args.items() if name != "cursor"}
-    endpoint = request.endpoint or "jobs.index"
-    return url_for(endpoint, **kept, cursor=cursor, _external=True)
+    kept = [(name, value) for name, value in request.args.items(multi=True) if name != "cursor"]
+    return f"{_origin()}{request.path}?{urlencode([*kept, ('cursor', cursor)])}"
+
+
+def _origin() -> str:
+    """Scheme and host as the asker knows them; behind a proxy only ``PUBLIC_URL`` tells."""
+    public = urlsplit(studio().settings.public_url)
+    scheme = public.scheme if public.netloc == request.host else request.scheme
+    return f"{scheme}://{request.host}"

@@ -34,7 +34,7 @@ def submit() -> Response:
         kind=reading.typed(body, "kind", str, ""),
         params=reading.typed(body, "params", dict, {}),
         priority=reading.typed(body, "priority", int, 0),
-        tags=[str(tag) for tag in reading.typed(body, "tags", list, [])],
+        tags=reading.texts(body, "tags"),
         idempotency_key=request.headers.get("Idempotency-Key"),
     )
     with studio().database.begin() as session:
@@ -46,13 +46,13 @@ def submit() -> Response:
 def index() -> Response:
     """A page of the caller's jobs, newest first."""
     wanted = listing.Filter(
-        status=tuple(filter(None, request.args.get("status", "").split(","))),
-        kind=request.args.get("kind", ""),
-        tag=request.args.get("tag", ""),
-        q=request.args.get("q", ""),
+        status=tuple(filter(None, reading.query("status").split(","))),
+        kind=reading.query("kind"),
+        tag=reading.query("tag"),
+        q=reading.query("q"),
     )
     size = reading.number("limit", DEFAULT_PAGE)
-    start = cursors.read(request.args.get("cursor", ""))
+    start = cursors.read(reading.query("cursor"))
     with studio().database.begin() as session:
         page = listing.page(session, owner_id(), wanted, size, **start)
         results = [_shape(session, row) for row in page.jobs]

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from flask import request
 
-from jobs.refusals import Fault, RefusedError
+from jobs.refusals import Fault, RefusedError, pointer
 
 JSON_BYTES = 1_000_000
 MAX_WAIT_SECONDS = 30
@@ -42,7 +42,7 @@ def json_object(*, optional: bool = False) -> dict[str, Any]:
 
 def only(body: dict[str, Any], allowed: frozenset[str]) -> None:
     """Refuse names in ``body`` that mean nothing."""
-    faults = [Fault(f"/{name}", "unknown_parameter") for name in body if name not in allowed]
+    faults = [Fault(pointer(name), "unknown_parameter") for name in body if name not in allowed]
     if faults:
         raise RefusedError("invalid", faults=faults)
 
@@ -55,6 +55,27 @@ def typed(body: dict[str, Any], name: str, wanted: type, default: Any) -> Any:
         values = {"value": str(value)[:80], "expected": _TYPE_NAMES[wanted]}
         raise RefusedError("invalid", faults=[Fault(f"/{name}", "wrong_type", values)])
     return value
+
+
+def texts(body: dict[str, Any], name: str) -> list[str]:
+    """``body[name]`` as a list of texts; empty when it is absent."""
+    values = typed(body, name, list, [])
+    entries = {f"{name}/{position}": value for position, value in enumerate(values)}
+    return [storable(entry, typed(entries, entry, str, "")) for entry in entries]
+
+
+def query(name: str) -> str:
+    """A text from the query; empty when it is absent."""
+    return storable(name, request.args.get(name, ""))
+
+
+def storable(name: str, text: str) -> str:
+    """``text``, unless PostgreSQL cannot hold it: no NUL, no half of a surrogate pair."""
+    if "\0" in text or any("\ud800" <= char <= "\udfff" for char in text):
+        shown = text.encode("ascii", "backslashreplace").decode().replace("\0", "\\0")[:80]
+        values = {"value": shown, "expected": "a text of whole characters"}
+        raise RefusedError("invalid", faults=[Fault(f"/{name}", "wrong_type", values)])
+    return text
 
 
 def number(name: str, default: int) -> int:
