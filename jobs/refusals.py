@@ -127,6 +127,11 @@ _PYDANTIC: Mapping[str, tuple[str, str]] = {
 _SHOWN_LENGTH = 80
 
 
+def pointer(*parts: str | int) -> str:
+    """A JSON pointer (RFC 6901)."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+
+
 @dataclass(frozen=True)
 class Fault:
     """One thing wrong with one field: a JSON pointer, a code of :data:`FAULTS`, its values."""
@@ -138,7 +143,7 @@ class Fault:
     @classmethod
     def of_pydantic(cls, error: Mapping[str, Any], below: str) -> Fault:
         """Translate an entry of ``ValidationError.errors()`` into our words."""
-        pointer = below + "".join(f"/{part}" for part in error["loc"])
+        where = below + pointer(*error["loc"])
         context = error.get("ctx") or {}
         value = str(error["input"])[:_SHOWN_LENGTH]
         code, limit = _PYDANTIC.get(error["type"], ("", ""))
@@ -146,10 +151,10 @@ class Fault:
             value = context.get("actual_length", value)
         if code:
             values = {"value": value, "limit": context.get(limit), **context}
-            return cls(pointer, code, values)
+            return cls(where, code, values)
         if error["type"] == "value_error":
-            return cls(pointer, "not_usable", {"value": value, "why": context["error"]})
-        return cls(pointer, "wrong_type", {"value": value, "expected": error["msg"]})
+            return cls(where, "not_usable", {"value": value, "why": context["error"]})
+        return cls(where, "wrong_type", {"value": value, "expected": error["msg"]})
 
 
 class RefusedError(Exception):

@@ -102,7 +102,7 @@ def resume(job_id: str) -> Response:
 @jobs.post("/<job_id>/retry")
 def retry(job_id: str) -> Response:
     """Try a failed or canceled job again: 202; any other is answered unchanged, 200."""
-    start = request.args.get("from", "checkpoint") == "start"
+    start = reading.choice("from", ("checkpoint", "start")) == "start"
     with studio().database.begin() as session:
         before = service.get(session, owner_id(), reading.id_of(job_id)).version
         row = service.retry(session, owner_id(), reading.id_of(job_id), from_start=start)

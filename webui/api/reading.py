@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -67,6 +68,15 @@ def texts(body: dict[str, Any], name: str) -> list[str]:
 def query(name: str) -> str:
     """A text from the query; empty when it is absent."""
     return storable(name, request.args.get(name, ""))
+
+
+def choice(name: str, choices: Sequence[str]) -> str:
+    """One of ``choices`` from the query; the first when it is absent."""
+    value = request.args.get(name, choices[0])
+    if value not in choices:
+        values = {"value": value[:80], "expected": ", ".join(choices)}
+        raise RefusedError("invalid", faults=[Fault(f"/{name}", "not_one_of", values)])
+    return value
 
 
 def storable(name: str, text: str) -> str:

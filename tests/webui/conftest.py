@@ -1,0 +1,24 @@
+"""Fixtures of the front end's tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from jobs.settings import Settings
+from tests.webui.quiet import Caller, Quiet, opened
+
+
+@pytest.fixture(scope="session")
+def quiet(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Quiet]:
+    """A front end whose jobs nobody runs."""
+    folder = tmp_path_factory.mktemp("quiet")
+    with opened(settings.changed(storage_url=str(folder), upload_bytes=200_000)) as made:
+        yield made
+
+
+@pytest.fixture
+def caller(quiet: Quiet) -> Caller:
+    """Somebody new with a token for the quiet front end."""
+    return quiet.somebody()

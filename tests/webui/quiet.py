@@ -1,0 +1,196 @@
+"""A front end whose jobs nobody runs, and the people who ask it.
+
+It lives in a schema of its own in the real database, without workers, so that a queue stays
+as a test has made it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+from io import BytesIO
+from pathlib import Path
+from typing import Any, cast
+from uuid import UUID
+
+from flask import Flask
+from PIL import Image
+from sqlalchemy import event, func, insert, select, text, update
+from werkzeug.test import TestResponse
+
+from engines.pictures import encode_png
+from jobs import accounts, lease
+from jobs.database import Database
+from jobs.ids import new_id
+from jobs.lease import Claim
+from jobs.models import Base, Blob, Event, File, IdempotencyKey, Job, Owner, OwnerShare
+from jobs.settings import Settings
+from webui import create_app
+from webui.studio import Studio
+
+API = "/api/v1"
+SCHEMA = "quiet"
+LEFT_BEHIND = (Blob, Event, File, IdempotencyKey, Job)
+
+
+@dataclass
+class Quiet:
+    """The application, and a look at what it keeps."""
+
+    app: Flask
+    settings: Settings
+
+    @property
+    def database(self) -> Database:
+        """The application's own database."""
+        return self.studio.database
+
+    @property
+    def studio(self) -> Studio:
+        """The application's parts."""
+        return cast(Studio, self.app.extensions["atelier"])
+
+    @property
+    def address(self) -> str:
+        """The address under which the application is asked."""
+        return f"http://127.0.0.1:{self.settings.port}"
+
+    def somebody(self) -> Caller:
+        """A new owner with a token."""
+        id_ = new_id()
+        with self.database.begin() as session:
+            session.execute(insert(Owner).values(id=id_, name=str(id_)))
+        return Caller(self, id_, self.token(id_))
+
+    def token(
+        self,
+        owner: UUID,
+        scope: accounts.Scope = "api",
+        lifetime: timedelta = timedelta(hours=1),
+    ) -> str:
+        """A token of ``owner``."""
+        with self.database.begin() as session:
+            return accounts.issue(session, owner, scope, lifetime)
+
+    def claim(self, owner: UUID) -> Claim:
+        """What a worker would do: begin the next job; it is this owner's turn."""
+        turn = update(OwnerShare).where(OwnerShare.owner_id == owner)
+        with self.database.begin() as session:
+            session.execute(turn.values(served_at=text("'epoch'")))
+            claimed = lease.claim(session, "cpu:0@test", "cpu", 3600, 1000)
+        assert claimed is not None, "no job waits"
+        return claimed
+
+    def holdings(self) -> dict[str, int]:
+        """How many rows and stored files there are."""
+        with self.database.begin() as session:
+            counts = {
+                table.__tablename__: session.execute(
+                    select(func.count()).select_from(table)
+                ).scalar_one()
+                for table in LEFT_BEHIND
+            }
+        stored = [path for path in Path(self.settings.storage).rglob("*") if path.is_file()]
+        return {**counts, "stored": len(stored)}
+
+
+@dataclass
+class Caller:
+    """Somebody with a token who asks the quiet application."""
+
+    quiet: Quiet
+    owner: UUID
+    token: str
+
+    def ask(
+        self, method: str, path: str, headers: Mapping[str, str] | None = None, **how: Any
+    ) -> TestResponse:
+        """One request with the token; ``path`` is below ``/api/v1`` unless it says so."""
+        shown = {"Authorization": f"Bearer {self.token}", **(headers or {})}
+        address = path if path.startswith(API) else API + path
+        client = self.quiet.app.test_client(use_cookies=False)
+        how = {"base_url": self.quiet.address, **how}
+        return client.open(address, method=method, headers=shown, **how)
+
+    def get(self, path: str, **how: Any) -> TestResponse:
+        """GET."""
+        return self.ask("GET", path, **how)
+
+    def post(self, path: str, **how: Any) -> TestResponse:
+        """POST."""
+        return self.ask("POST", path, **how)
+
+    def upload(self, content: bytes, name: str = "photo.png", part: str = "file") -> TestResponse:
+        """POST a file."""
+        return self.post("/files", data={part: (BytesIO(content), name)})
+
+    @cached_property
+    def picture(self) -> str:
+        """The id of a small picture of this caller."""
+        return str(self.upload(png(64, 48)).get_json()["id"])
+
+    def order(self, **changes: Any) -> dict[str, Any]:
+        """A small order that is in order."""
+        params = {"content": self.picture, "styles": [self.picture], "preset": "draft"}
+        return {"kind": "style_transfer", "params": params, **changes}
+
+    def order_with(self, **params: Any) -> dict[str, Any]:
+        """The same order with other parameters."""
+        order = self.order()
+        return {**order, "params": {**order["params"], **params}}
+
+    def submit(self, **changes: Any) -> dict[str, Any]:
+        """A job that now waits."""
+        made = self.post("/jobs", json=self.order(**changes))
+        assert made.status_code == 202, made.get_json()
+        return cast(dict[str, Any], made.get_json())
+
+    def job(self, id_: str) -> dict[str, Any]:
+        """A job as it is now."""
+        return cast(dict[str, Any], self.get(f"/jobs/{id_}").get_json())
+
+
+def png(width: int, height: int, colour: str = "teal") -> bytes:
+    """A small picture."""
+    return encode_png(Image.new("RGB", (width, height), colour))
+
+
+def problem(answer: TestResponse, status: int, code: str, *pointers: str) -> dict[str, Any]:
+    """The problem in ``answer``, after checking that it is one, and the one it should be."""
+    assert answer.content_type == "application/problem+json", answer.get_data(as_text=True)[:500]
+    body = cast(dict[str, Any], answer.get_json())
+    assert (answer.status_code, body["code"]) == (status, code), body
+    assert body["status"] == status
+    assert body["title"]
+    assert body["detail"]
+    assert body["hint"]
+    assert body["type"] == f"urn:atelier:problem:{code}"
+    assert body["instance"].startswith("/")
+    assert "Traceback" not in answer.get_data(as_text=True)
+    assert [error["pointer"] for error in body["errors"]] == list(pointers)
+    assert all(error["detail"] and error["code"] for error in body["errors"])
+    return body
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[Quiet]:
+    """A quiet front end on ``settings``, in a schema of its own."""
+    app = create_app(settings)
+    database = Quiet(app, settings).database
+    event.listen(database.engine, "connect", _enter_schema)
+    Base.metadata.create_all(database.engine)
+    try:
+        yield Quiet(app, settings)
+    finally:
+        with database.begin() as session:
+            session.execute(text(f"DROP SCHEMA {SCHEMA} CASCADE"))
+        database.close()
+
+
+def _enter_schema(connection: Any, _record: object) -> None:
+    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+    connection.execute(f"SET search_path TO {SCHEMA}")
+    connection.commit()
