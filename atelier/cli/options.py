@@ -154,17 +154,22 @@ def _help(name: str, schema: Schema) -> str:
     parameter = resolved(schema["properties"][name], schema)
     parts = [str(parameter.get("description") or parameter.get("title") or name)]
     if parameter.get("type") == "array":
-        parts.append(_count(parameter))
+        parts.append(_count(parameter, resolved(parameter["items"], schema)))
     if name == "preset":
         parts += [_preset(*entry) for entry in schema.get("x-presets", {}).items()]
     if (default := parameter.get("default")) not in (None, [], ""):
-        parts.append(f"[default: {default}]")
+        words = ("no", "yes")[default] if isinstance(default, bool) else default
+        parts.append(f"[default: {words}]")
     return " ".join(part for part in parts if part)
 
 
-def _count(parameter: Schema) -> str:
-    low, high = parameter.get("minItems"), parameter.get("maxItems")
-    return f"May repeat, or list with commas ({low or 0} to {high})." if high else "May repeat."
+def _count(parameter: Schema, entry: Schema) -> str:
+    low, high = parameter.get("minItems", 0), parameter.get("maxItems")
+    count = f"May repeat, or list with commas ({low} to {high})." if high else "May repeat."
+    least, most = _bounds(entry)
+    if least is None or most is None:
+        return count
+    return f"{count} Each {'above ' if 'exclusiveMinimum' in entry else ''}{least} to {most}."
 
 
 def _preset(name: str, values: Mapping[str, Any]) -> str:

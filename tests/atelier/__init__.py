@@ -1,0 +1,1 @@
+"""The embedded stack, the client and the command line."""
