@@ -16,6 +16,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from engines.kind import Params
+
 
 class StateError(Exception):
     """A state file is unreadable, or belongs to another kind, version or configuration."""
@@ -28,6 +30,19 @@ class State:
     step: int
     tensors: dict[str, torch.Tensor]
     facts: dict[str, Any]
+
+
+def same_params(state: State, params: Params) -> None:
+    """Refuse a state of other parameters; :class:`StateError` names the first that differs.
+
+    ``state.facts["params"]`` must hold the dump of the parameters it was made with.
+    """
+    ours, theirs = params.model_dump(mode="json"), state.facts.get("params", {})
+    for name in sorted({*ours, *theirs}):
+        if ours.get(name) != theirs.get(name):
+            raise StateError(
+                f"{name} is {ours.get(name)!r} here and {theirs.get(name)!r} in the state"
+            )
 
 
 def generator(seed: int, stream: str, step: int, device: str = "cpu") -> torch.Generator:

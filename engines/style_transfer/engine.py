@@ -17,7 +17,7 @@ from torch import Tensor
 from engines import pictures
 from engines.engine import Engine, InputError, Inputs, Metrics, Output, Phase
 from engines.kind import N_, Params
-from engines.state import State, StateError, generator
+from engines.state import State, StateError, generator, same_params
 from engines.style_transfer import scales
 from engines.style_transfer.canvas import Canvas
 from engines.style_transfer.kind import STYLE_TRANSFER, StyleTransferParams
@@ -70,6 +70,15 @@ class StyleTransfer(Engine):
         """The feature network, with the sha256 of the file its weights came from."""
         return {"network": {"name": self.network.name, "sha256": self.network.sha256}}
 
+    def share(self, step: int) -> float:
+        """A step costs as much as its scale has pixels."""
+        costs = [(scale.end - scale.first, scale.size**2) for scale in self._scales]
+        done = sum(
+            min(max(step - scale.first, 0), steps) * pixels
+            for scale, (steps, pixels) in zip(self._scales, costs, strict=True)
+        )
+        return done / sum(steps * pixels for steps, pixels in costs)
+
     def step(self) -> Metrics:
         """One descent of the loss; on a new scale, first the work that opens it."""
         self._open_scale()
@@ -109,9 +118,9 @@ class StyleTransfer(Engine):
 
     def load_state(self, state: State) -> None:
         """Continue from ``state``; :class:`StateError` names what does not belong to this job."""
+        same_params(state, self.params)
         try:
             facts = state.facts
-            self._same_params(facts["params"])
             self._use_network(facts["network"]["name"], facts["network"]["sha256"])
             scale, updates, averaged = (
                 int(facts[name]) for name in ("scale", "updates", "averaged")
@@ -174,14 +183,6 @@ class StyleTransfer(Engine):
             return False
         here = self._scales[scale]
         return here.first + (scale > 0) <= step <= here.end
-
-    def _same_params(self, theirs: Mapping[str, Any]) -> None:
-        ours = self.params.model_dump(mode="json")
-        for name in sorted({*ours, *theirs}):
-            if ours.get(name) != theirs.get(name):
-                raise StateError(
-                    f"{name} is {ours.get(name)!r} here and {theirs.get(name)!r} in the state"
-                )
 
     def _use_network(self, name: str, sha256: str) -> None:
         """The state's own network: "auto" may mean another one by now."""

@@ -11,7 +11,6 @@ from torch import Tensor
 from engines import pictures
 from engines.engine import InputError, Inputs
 from engines.kind import N_
-from engines.pictures import PictureError
 from engines.style_transfer import colour
 from engines.style_transfer.kind import StyleTransferParams
 from engines.vision.statistics import Moments, mixed, moments
@@ -31,9 +30,9 @@ class Sources:
         self.keep_colours, self.device = params.preserve_colours, device
         self.style_scale = params.style_scale
         self.shares = params.weights or [1.0] * len(params.styles)
-        self._photo = _opened(inputs, params.content, "/content")
+        self._photo = inputs.picture(params.content, "/content")
         self._paintings = [
-            _opened(inputs, style, f"/styles/{position}")
+            inputs.picture(style, f"/styles/{position}")
             for position, style in enumerate(params.styles)
         ]
         self._photo_colours = _colours(self._photo)
@@ -69,18 +68,6 @@ class Sources:
 
     def _placed(self, picture: Tensor) -> Tensor:
         return picture.to(self.device).contiguous(memory_format=torch.channels_last)
-
-
-def _opened(inputs: Inputs, reference: str, pointer: str) -> Image.Image:
-    try:
-        return pictures.open_rgb(inputs.files[reference])
-    except PictureError as refused:
-        raise InputError(pointer, refused.message % refused.values) from refused
-    except KeyError:
-        raise InputError(pointer, "The picture is not among the inputs of this job.") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as damage:
-        message = pictures.MESSAGES["unreadable_picture"]
-        raise InputError(pointer, message) from damage
 
 
 def _colours(picture: Image.Image) -> Moments:

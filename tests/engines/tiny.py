@@ -29,13 +29,14 @@ class Tiny:
     """``boundaries`` are the steps after which stopping is hardest: where a phase changes.
 
     ``unusable`` maps an input's pointer to the id it names; ``other`` are parameters that a
-    state of this job must not be loaded into.
+    state of this job must not be loaded into; with ``long`` it takes at least 60 steps.
     """
 
     params: Mapping[str, Any]
     boundaries: tuple[int, ...]
     unusable: Mapping[str, str]
-    other: Mapping[str, Any] = field(default_factory=dict)
+    other: Mapping[str, Any]
+    long: Mapping[str, Any] = field(default_factory=dict)
 
 
 TINY: dict[str, Tiny] = {
@@ -51,6 +52,7 @@ TINY: dict[str, Tiny] = {
         boundaries=(1, 3, 4),  # 3 steps at 65 px, then 2 at 92 px
         unusable={"/content": PHOTO, "/styles/0": PAINTING},
         other={"content_weight": 2.0},
+        long={"iterations": 60},
     ),
 }
 
