@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,7 +18,10 @@ REPORT = Path(__file__).parents[1] / "docs" / "bench.md"
 
 def main() -> None:
     """Measure, print and keep."""
-    rows: list[Row] = [*style_transfer.measure(), *studio.measure(), *demo.measure()]
+    rows: list[Row] = []
+    for part in (style_transfer, studio, demo):
+        print(f"measuring {part.__name__}", file=sys.stderr, flush=True)
+        rows.extend(part.measure())
     table = markdown(rows)
     print(table)
     REPORT.write_text(f"# Figures\n\n{_setting()}\n\n{table}\n")

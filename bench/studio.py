@@ -19,6 +19,7 @@ from sqlalchemy import select, text
 
 from atelier.client import Job, Studio
 from atelier.local import Stack, free_port
+from atelier.tokens import keep_token
 from bench.rows import Row
 from jobs.database import Database, connect
 from jobs.models import Slot
@@ -55,7 +56,7 @@ class StudioBench:
     def __init__(self, stack: Stack) -> None:
         self._settings = stack.settings
         self._database: Database = connect(stack.settings, connections=2)
-        token = stack.settings.token_file.read_text().strip()
+        token = keep_token(stack.settings)
         self._client = Studio(stack.address, token)
         self._photo = self._client.upload(PHOTO)["id"]
         self._painting = self._client.upload(PAINTING)["id"]

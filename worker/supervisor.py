@@ -74,6 +74,7 @@ class Supervisor:
                 self._watch_for_stall()
                 self._tell_database()
                 if self._ending is None and self._runner.silent and self._runner.wait(TICK_SECONDS):
+                    self._guarded(self._look)  # its last progress, before its end
                     self._ending = self._clerk.conclude(self._stop, self._stalled, self._runner)
             if self._ending is not None and self._ending.done():
                 self._ending.result()
