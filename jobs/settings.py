@@ -150,8 +150,10 @@ class Settings(BaseModel):
         """Values of the ``Host`` header that are ours."""
         names = {f"{name}:{self.port}" for name in ("127.0.0.1", "[::1]", "localhost")}
         if self.public_url:
-            names.add(urlsplit(self.public_url).netloc)
-        return frozenset(names)
+            names.add(urlsplit(self.public_url).netloc.lower())
+        # Nobody writes the port that a scheme implies.
+        implied = {name.removesuffix(":80").removesuffix(":443") for name in names}
+        return frozenset(names | implied)
 
     @cached_property
     def cpu_threads(self) -> int:

@@ -18,7 +18,7 @@ from uuid import UUID
 
 from flask import Flask
 from PIL import Image
-from sqlalchemy import event, func, insert, select, text, update
+from sqlalchemy import func, insert, select, text, update
 from werkzeug.test import TestResponse
 
 from engines.pictures import encode_png
@@ -26,13 +26,14 @@ from jobs import accounts, lease
 from jobs.database import Database
 from jobs.ids import new_id
 from jobs.lease import Claim
-from jobs.models import Base, Blob, Event, File, IdempotencyKey, Job, Owner, OwnerShare
+from jobs.models import Blob, Event, File, IdempotencyKey, Job, Owner, OwnerShare
 from jobs.settings import Settings
+from tests.schemas import own_schema
 from webui import create_app
 from webui.studio import Studio
 
 API = "/api/v1"
-SCHEMA = "quiet"
+SCHEMA = "quiet_api"
 LEFT_BEHIND = (Blob, Event, File, IdempotencyKey, Job)
 
 
@@ -178,19 +179,6 @@ def problem(answer: TestResponse, status: int, code: str, *pointers: str) -> dic
 @contextmanager
 def opened(settings: Settings) -> Iterator[Quiet]:
     """A quiet front end on ``settings``, in a schema of its own."""
-    app = create_app(settings)
-    database = Quiet(app, settings).database
-    event.listen(database.engine, "connect", _enter_schema)
-    Base.metadata.create_all(database.engine)
-    try:
-        yield Quiet(app, settings)
-    finally:
-        with database.begin() as session:
-            session.execute(text(f"DROP SCHEMA {SCHEMA} CASCADE"))
-        database.close()
-
-
-def _enter_schema(connection: Any, _record: object) -> None:
-    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
-    connection.execute(f"SET search_path TO {SCHEMA}")
-    connection.commit()
+    made = Quiet(create_app(settings), settings)
+    with own_schema(made.database, SCHEMA):
+        yield made

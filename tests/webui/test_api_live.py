@@ -93,8 +93,8 @@ def test_polling_alone_leads_from_two_pictures_to_a_result(
     for action in ("cancel", "pause", "resume", "retry"):
         again = live.post(job["urls"][action])
         assert (again.status_code, again.json()) == (200, job), action
-    again = {"params": {"content": result["id"], "seed": 1}}
-    child = live.post(job["urls"]["rerun"], json=again, headers={"Prefer": "wait=30"})
+    change = {"params": {"content": result["id"], "seed": 1}}
+    child = live.post(job["urls"]["rerun"], json=change, headers={"Prefer": "wait=30"})
     assert child.json()["parent_id"] == job["id"]
     assert _ended(live, child.headers["Location"]).json()["status"] == "succeeded"
 
