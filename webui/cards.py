@@ -184,9 +184,14 @@ def cards(session: Session, rows: Sequence[Job]) -> list[Card]:
 
 
 def _named_in_order(row: Job) -> list[str]:
-    """The ids of a job's inputs as its parameters name them, each once."""
+    """The ids of a job's inputs in the order its kind declares them, each once.
+
+    The stored parameters cannot tell: JSONB forgets the order of its keys.
+    """
+    kind = KINDS.get(row.kind)
+    names = list(kind.params.model_fields) if kind else sorted(row.params)
     found: dict[str, None] = {}
-    for value in row.params.values():
+    for value in (row.params.get(name) for name in names):
         for each in value if isinstance(value, list) else [value]:
             if isinstance(each, str) and each in row.inputs:
                 found[each] = None

@@ -28,8 +28,11 @@ class Outlook:
 
 def outlook(session: Session, kind: Kind) -> Outlook:
     """What a job of ``kind`` would meet if it were submitted now."""
-    counted = select(Slot.resource, func.count()).where(Slot.state == "open")
-    machines = {name: slots for name, slots in session.execute(counted.group_by(Slot.resource))}
+    counted = select(Slot.resource, func.count().label("slots")).where(
+        Slot.beat_at > func.now() - listing.SLOT_SILENCE
+    )
+    rows = session.execute(counted.group_by(Slot.resource)).all()
+    machines: dict[str, int] = {row.resource: row.slots for row in rows}
     resource = kind.resource
     if resource == "auto":
         resource = "gpu" if "gpu" in machines else "cpu"

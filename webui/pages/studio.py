@@ -12,7 +12,8 @@ from webui.outlook import outlook
 from webui.pages.blueprint import pages
 from webui.studio import owner_id, studio
 
-AT_WORK = ("queued", "running", "pausing", "canceling", "paused")
+# In the order they hang: what moves first.
+AT_WORK = ("running", "pausing", "canceling", "queued", "paused")
 AT_WORK_SHOWN, WORKS_SHOWN = 12, 12
 
 
@@ -25,6 +26,7 @@ def studio_page() -> str:
         offered = choices.offered(session, owner_id(), form)
         ahead = outlook(session, kind)
         at_work = _listed(session, listing.Filter(status=AT_WORK), AT_WORK_SHOWN)
+        at_work.sort(key=lambda card: AT_WORK.index(card.status))
         works = _listed(session, listing.Filter(status=("succeeded",)), WORKS_SHOWN)
     _begin_with_samples(form, offered)
     return render_template(

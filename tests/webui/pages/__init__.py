@@ -1,0 +1,1 @@
+"""The pages, by form and by browser."""

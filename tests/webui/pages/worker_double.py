@@ -1,0 +1,90 @@
+"""A small true double of the worker: it moves jobs along by the same calls, in no time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from PIL import Image
+
+from jobs import lease
+from jobs.database import Database
+from jobs.states import Reason, State
+from jobs.storage import Storage, Stored
+
+FOREVER = 9_999.0
+
+
+@dataclass
+class WorkerDouble:
+    """Holds one job at a time, as a slot does."""
+
+    database: Database
+    storage: Storage
+    holds: list[lease.Hold] = field(default_factory=list)
+
+    def claim(self) -> lease.Hold:
+        """Take the next waiting job."""
+        with self.database.begin() as session:
+            claimed = lease.claim(session, "double/cpu:0", "cpu", FOREVER, running_limit=1000)
+        assert claimed is not None, "no job waits"
+        self.holds.append(claimed.hold)
+        return claimed.hold
+
+    def progress(self, hold: lease.Hold, share: float, seconds_left: float) -> None:
+        """Say how far the run is."""
+        told = {
+            "phase": {
+                "text": "painting smaller strokes, {size} px, {scale} of {scales}",
+                "values": {"size": 181, "scale": 2, "scales": 4},
+            },
+            "step": round(share * 500),
+            "total": 500,
+            "share": share,
+            "seconds_left": seconds_left,
+            "metrics": {},
+        }
+        with self.database.begin() as session:
+            lease.report_progress(session, hold, told)
+
+    def preview(self, hold: lease.Hold, colour: str) -> None:
+        """Show a picture of one colour."""
+        stored = self.stored(colour, "JPEG", (300, 200))
+        with self.database.begin() as session:
+            lease.report_preview(session, hold, stored)
+
+    def finish(
+        self, hold: lease.Hold, colour: str = "teal", size: tuple[int, int] = (451, 300)
+    ) -> None:
+        """Store the result; the job succeeded."""
+        work = lease.Work(
+            "result", "work.png", "image/png", self.stored(colour, "PNG", size), *size
+        )
+        with self.database.begin() as session:
+            lease.finish(session, hold, [work], 240.0)
+
+    def fail(self, hold: lease.Hold, reason: Reason) -> None:
+        """The run ended without a result."""
+        with self.database.begin() as session:
+            lease.stop(session, hold, State.FAILED, reason, 12.0)
+
+    def stop(self, hold: lease.Hold, target: State, reason: Reason) -> None:
+        """The process is gone as its owner wanted."""
+        with self.database.begin() as session:
+            lease.stop(session, hold, target, reason, 12.0)
+
+    def stored(self, colour: str, form: str, size: tuple[int, int]) -> Stored:
+        """A picture of one colour, in storage."""
+        with TemporaryDirectory() as folder:
+            path = Path(folder, "picture")
+            path.write_bytes(picture(colour, form, size))
+            return self.storage.put(self.database, path)
+
+
+def picture(colour: str = "teal", form: str = "PNG", size: tuple[int, int] = (90, 60)) -> bytes:
+    """An encoded picture of one colour."""
+    buffer = BytesIO()
+    Image.new("RGB", size, colour).save(buffer, form)
+    return buffer.getvalue()
