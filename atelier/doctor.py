@@ -192,11 +192,22 @@ def database(settings: Settings) -> str:
     try:
         used, _ = running(settings)
     except NoStudioError:
-        from atelier.postgres import find_place
-
-        place = find_place(settings)
-        return f"embedded, in {place.base}; not running"
+        return _embedded()
     return _migrated(used)
+
+
+def _embedded() -> str:
+    """The embedded server can run as the user it would get; where it lies is not touched."""
+    from atelier.folders import can_run
+    from atelier.postgres import installed_binaries, unprivileged_user
+
+    user = unprivileged_user() if os.getuid() == 0 else None
+    server = installed_binaries() / "bin" / "postgres"
+    if can_run(server, user):
+        return "embedded; not running"
+    if user is None:
+        raise Wrong(f"{server} does not run", "Install again: .venv/bin/pip install -e .")
+    return "embedded, from a copy that its user can reach; not running"
 
 
 def _migrated(settings: Settings) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -23,14 +22,23 @@ from jobs.database import Database
 from tests.atelier.watching import ATELIER, processes_of, until
 
 
+@pytest.fixture(scope="session")
+def removals() -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Removals under way: a database is a thousand files, and no test should wait for them."""
+    started: list[subprocess.Popen[bytes]] = []
+    yield started
+    for removal in started:
+        removal.wait()
+
+
 @pytest.fixture
-def data() -> Iterator[Path]:
+def data(removals: list[subprocess.Popen[bytes]]) -> Iterator[Path]:
     """A data folder below an open one, so that the database lies inside; all ends with it."""
     above = Path(tempfile.mkdtemp(prefix="atelier-test-"))
     above.chmod(0o711)
     yield above / "var"
     until(lambda: not processes_of(above), 20, f"end of {processes_of(above)}")
-    shutil.rmtree(above)
+    removals.append(subprocess.Popen(["rm", "-rf", str(above)]))
 
 
 @dataclass(frozen=True)

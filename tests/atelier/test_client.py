@@ -1,0 +1,118 @@
+"""The client on a line that breaks: nothing is ordered twice, nothing is saved in halves."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from atelier.client import File, Studio
+from atelier.local import Stack
+from atelier.problems import NotReachableError, ProblemError, TransferError
+
+
+class BreakingLine:
+    """A TCP relay to the studio that loses the answers to its first requests."""
+
+    def __init__(self, target: str, lost: int, keep: int = 0) -> None:
+        where = urlsplit(target)
+        self._target = (where.hostname or "", where.port or 0)
+        self._lost, self._keep = lost, keep
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._server.getsockname()[1]}"
+        self.requests = 0
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown(socket.SHUT_RDWR)
+        self._server.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                near, _ = self._server.accept()
+            except OSError:
+                return
+            self.requests += 1
+            with near, socket.create_connection(self._target) as far:
+                self._relay(near, far, self.requests <= self._lost)
+
+    def _relay(self, near: socket.socket, far: socket.socket, lose: bool) -> None:
+        near.settimeout(0.2)
+        request = b""
+        while True:
+            try:
+                request += near.recv(65536)
+            except TimeoutError:
+                break
+        host, own = (
+            f"Host: {h}:{p}".encode() for h, p in (self._server.getsockname(), self._target)
+        )
+        far.sendall(request.replace(host, own).replace(b"keep-alive", b"close"))
+        answer = b""
+        while part := far.recv(65536):
+            answer += part
+        near.sendall(answer[: self._keep] if lose else answer)
+
+
+@pytest.fixture
+def line(stack: Stack) -> Iterator[BreakingLine]:
+    opened = BreakingLine(stack.address, lost=1)
+    yield opened
+    opened.close()
+
+
+def test_an_order_whose_answer_was_lost_is_one_order(
+    studio: Studio, token: str, line: BreakingLine, photo: Path
+) -> None:
+    picture = studio.upload(photo)["id"]
+    params = {"content": picture, "styles": [picture], "size": 64, "iterations": 1}
+    job = Studio(line.url, token, patience=10).submit("style_transfer", params, tags=["once"])
+    assert line.requests == 2
+    assert [found["id"] for found in studio.jobs(tag="once")["results"]] == [job["id"]]
+    studio.cancel(job["id"])
+
+
+def test_a_download_that_breaks_off_leaves_no_file(
+    studio: Studio, token: str, stack: Stack, photo: Path, tmp_path: Path
+) -> None:
+    stored = studio.upload(photo)
+    line = BreakingLine(stack.address, lost=1, keep=5000)
+    with pytest.raises(TransferError):
+        Studio(line.url, token, patience=10).download(stored, tmp_path / "photo.jpg")
+    assert list(tmp_path.iterdir()) == []
+    line.close()
+    assert studio.download(stored, tmp_path / "photo.jpg").stat().st_size > 5000
+
+
+def test_a_download_with_another_hash_is_refused(
+    studio: Studio, photo: Path, tmp_path: Path
+) -> None:
+    changed: File = {**studio.upload(photo), "sha256": "0" * 64}
+    with pytest.raises(TransferError, match="damaged"):
+        studio.download(changed, tmp_path / "photo.jpg")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_token_goes_to_no_other_host(studio: Studio, photo: Path, tmp_path: Path) -> None:
+    elsewhere: File = {**studio.upload(photo), "url": "http://127.0.0.2:9/picture"}
+    with pytest.raises(TransferError, match="not its own"):
+        studio.download(elsewhere, tmp_path / "photo.jpg")
+
+
+def test_a_problem_shows_title_field_and_hint(studio: Studio) -> None:
+    with pytest.raises(ProblemError) as refused:
+        studio.submit("style_transfer", {"size": 1})
+    text = str(refused.value)
+    assert "/params/size" in text
+    assert "64" in text
+    assert refused.value.body["hint"] in text
+
+
+def test_a_studio_that_is_away_is_told_after_patience() -> None:
+    with pytest.raises(NotReachableError, match="atelier up"):
+        Studio("http://127.0.0.1:9", "x", patience=0.3).kinds()
