@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from jobs.database import Database, DatabaseDownError, connect
-from jobs.models import Blob, Checkpoint, File, IdempotencyKey, Job, Token
+from jobs.models import Blob, Checkpoint, File, IdempotencyKey, Job, Slot, Token
 from jobs.moves import lock_job, move
 from jobs.queue import Waker, make_app
 from jobs.settings import Settings, SettingsError
@@ -33,6 +33,7 @@ TURN_SECONDS = 1.0
 SWEEP_SECONDS = 60.0
 BLOB_GRACE = "1 hour"
 KEY_LIFETIME = "24 hours"
+SLOT_LIFETIME = "7 days"
 SWEEP_BATCH = 200
 
 log = logging.getLogger(__name__)
@@ -96,11 +97,13 @@ class Keeper:
                 self._wake(resource)
 
     def sweep(self) -> None:
-        """Forget expired secrets and keys, and stored bytes that nothing refers to."""
+        """Forget expired secrets and keys, slots long gone, and bytes that nothing refers to."""
         with self._database.begin() as session:
             session.execute(delete(Token).where(Token.expires_at < func.now()))
             old_key = IdempotencyKey.created_at < func.now() - text(f"interval '{KEY_LIFETIME}'")
             session.execute(delete(IdempotencyKey).where(old_key))
+            gone = Slot.beat_at < func.now() - text(f"interval '{SLOT_LIFETIME}'")
+            session.execute(delete(Slot).where(gone))
         with self._database.begin() as session:
             for sha256 in _unreferenced(session):
                 # The row is locked until the bytes are gone: a put of the same waits for us.

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from jobs.ids import new_id
 from jobs.models import Checkpoint, File, Job, OwnerShare
-from jobs.moves import FenceLostError, lock_job, move
+from jobs.moves import FenceLostError, lock_job, lock_share, move
 from jobs.states import Reason, State, Wanted
 from jobs.storage import Stored
 
@@ -271,13 +271,16 @@ def _lock_fairest_share(session: Session, resource: str, running_limit: int) -> 
         share = session.execute(eligible.with_for_update(skip_locked=True)).scalar_one_or_none()
         if share is not None:
             return share
-        if session.execute(eligible).one_or_none() is None:
+        contended = session.execute(eligible).scalar_one_or_none()
+        if contended is None:
             return None
-        # Every eligible share is held by somebody: wait for one rather than give up. The wait
-        # may have made it ineligible; rolling back the savepoint then gives its lock back.
+        # Every eligible share is held by somebody: wait for one rather than give up. For exactly
+        # one: a query that waits with ORDER BY and LIMIT may keep the locks of rows it passed
+        # over, and two of those deadlock. If the wait made it ineligible, rolling back the
+        # savepoint gives its lock back.
         with session.begin_nested() as trial:
-            share = session.execute(eligible.with_for_update()).scalar_one_or_none()
-            if share is not None:
+            share = lock_share(session, contended.owner_id, resource)
+            if share.waiting > 0 and share.running < running_limit:
                 return share
             trial.rollback()
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select
@@ -17,6 +18,7 @@ PAGE_SIZES = range(1, 101)
 # Positions beyond this are shown as it: counting further would cost more than it tells.
 FARTHEST_POSITION = 1000
 RECENT_JOBS = 20
+SLOT_SILENCE = timedelta(minutes=5)
 
 STATUSES: dict[str, ColumnElement[bool]] = {
     **{str(state): Job.state == str(state) for state in State if state is not State.RUNNING},
@@ -112,7 +114,9 @@ def _eta(session: Session, job: Job, position: int) -> float | None:
     )
     mean = session.execute(select(func.avg(recent.c.run_seconds))).scalar_one()
     slots = session.execute(
-        select(func.count()).select_from(Slot).where(Slot.resource == job.resource)
+        select(func.count())
+        .select_from(Slot)
+        .where(Slot.resource == job.resource, Slot.beat_at > func.now() - SLOT_SILENCE)
     ).scalar_one()
     running = session.execute(
         select(func.count())

@@ -225,16 +225,11 @@ class Slot(Base):
     """A place where one job at a time runs: a GPU, or the CPU, of one machine."""
 
     __tablename__ = "slot"
-    __table_args__ = (
-        CheckConstraint("state IN ('open', 'draining', 'quarantined')", name="state"),
-    )
 
     name: Mapped[str] = mapped_column(primary_key=True)
     machine: Mapped[str]
     resource: Mapped[str]
     device: Mapped[str]
-    state: Mapped[str] = mapped_column(server_default=text("'open'"))
-    job_id: Mapped[UUID | None] = mapped_column(ForeignKey("job.id"))
     standby: Mapped[bool] = mapped_column(server_default=text("false"))
     beat_at: Mapped[datetime]
 

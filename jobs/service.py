@@ -243,7 +243,7 @@ def _resolved_inputs(session: Session, owner_id: UUID, params: Params) -> dict[s
 
 
 def _resource_for(session: Session, kind: Kind) -> str:
-    """``auto`` means a GPU where a GPU slot is registered."""
+    """``auto`` means a GPU where a GPU slot is registered: the keeper forgets silent ones."""
     if kind.resource != "auto":
         return kind.resource
     gpu = session.execute(select(Slot.name).where(Slot.resource == "gpu").limit(1)).first()

@@ -9,7 +9,6 @@ from typing import IO
 
 from worker.protocol import Assignment, Do, Stop, boot_clock, messages
 
-HOLD_MARGIN_SECONDS = 5.0
 HOLD_LIMIT_SECONDS = 15 * 60.0
 
 
@@ -20,7 +19,7 @@ class Control:
         self._pipe = pipe
         self._changed = threading.Condition()
         self._assignment: Assignment | None = None
-        self._lease_until = 0.0
+        self._step_until = 0.0
         self._stop: Stop | None = None
         threading.Thread(target=self._listen, name="control", daemon=True).start()
 
@@ -35,8 +34,8 @@ class Control:
         """Whether and why the run shall stop."""
         return self._stop
 
-    def may_step(self, tell_holding: Callable[[], None], margin: float) -> bool:
-        """Wait at a step boundary until the lease covers another step.
+    def may_step(self, tell_holding: Callable[[], None]) -> bool:
+        """Wait at a step boundary until the lease reaches far enough.
 
         Returns True when the run may go on (or has been told to stop, see
         :meth:`stop_wanted`), False when it has held so long that it shall leave.
@@ -44,7 +43,7 @@ class Control:
         began = boot_clock()
         while True:
             with self._changed:
-                if self._stop is not None or boot_clock() < self._lease_until - margin:
+                if self._stop is not None or boot_clock() < self._step_until:
                     return True
                 if boot_clock() - began > HOLD_LIMIT_SECONDS:
                     return False
@@ -57,9 +56,9 @@ class Control:
                 match message["is"]:
                     case Do.START:
                         self._assignment = Assignment.from_json(message["assignment"])
-                        self._lease_until = self._assignment.lease_until
+                        self._step_until = self._assignment.step_until
                     case Do.LEASE:
-                        self._lease_until = message["until"]
+                        self._step_until = message["until"]
                     case Do.STOP:
                         self._stop = Stop(message["why"])
                 self._changed.notify_all()

@@ -58,7 +58,10 @@ class SavedFile:
 
 @dataclass(frozen=True)
 class Assignment:
-    """All that a runner needs to know of its job; no credentials are among it."""
+    """All that a runner needs to know of its job; no credentials are among it.
+
+    ``step_until`` is when, on the boot clock, no step may begin any more without a later word.
+    """
 
     job_id: str
     kind: str
@@ -71,7 +74,7 @@ class Assignment:
     log: str
     weights: str
     threads: int
-    lease_until: float
+    step_until: float
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON object."""

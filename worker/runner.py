@@ -12,7 +12,6 @@ import fcntl
 import importlib
 import logging
 import os
-import sys
 import time
 import traceback
 from dataclasses import asdict
@@ -24,7 +23,7 @@ from engines.engine import Engine, InputError, Inputs, Output
 from engines.kind import Kind
 from engines.registry import KINDS
 from worker import parting
-from worker.control import HOLD_MARGIN_SECONDS, Control
+from worker.control import Control
 from worker.pace import Estimate, Pace
 from worker.protocol import Assignment, SavedFile, Say, Sender, Stop
 
@@ -62,7 +61,7 @@ class Run:
         self._sender.send(Say.RESUMED, step=self._step or None)
         log.info("at step %s of %s", self._step, self._engine.total_steps)
         while self._step < self._engine.total_steps:
-            goes_on = self._control.may_step(self._tell_holding, HOLD_MARGIN_SECONDS)
+            goes_on = self._control.may_step(self._tell_holding)
             stop = self._control.stop_wanted() if goes_on else Stop.YIELD
             if stop is not None:
                 return self._leave(stop)

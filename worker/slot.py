@@ -22,10 +22,10 @@ from jobs.states import Reason
 from jobs.storage import Storage, StorageError
 from worker import scratch
 from worker.clerk import Clerk
-from worker.nursery import Nursery, Runner
+from worker.nursery import Nursery
 from worker.protocol import Assignment, boot_clock
 from worker.slots import SlotSpec
-from worker.supervisor import Supervisor
+from worker.supervisor import Supervisor, step_until
 
 LOOK_SECONDS = 2.0
 
@@ -85,7 +85,7 @@ class Slot:
                 self._changed.notify_all()
 
     def _turn(self, nursery: Nursery) -> None:
-        """Run jobs until none waits, then rest until nudged, at most two seconds."""
+        """Run the next job; when none waits, rest until nudged, at most two seconds."""
         with self._changed:
             seen = self._nudges
         try:
@@ -93,8 +93,8 @@ class Slot:
             # A job is only taken by a slot that can start it: another may be faster.
             ready = nursery.await_ready(LOOK_SECONDS)
             self._register(ready)
-            while ready and not self._shutdown.is_set() and self._run_next(nursery):
-                pass
+            if ready and not self._shutdown.is_set() and self._run_next(nursery):
+                return
         except DatabaseDownError as away:
             log.warning("slot %s: database away: %s", self._name, away)
         except Exception:
@@ -121,18 +121,17 @@ class Slot:
             return False
         hold = claim.hold
         log.info("job %s: attempt %s, fence %s", hold.job_id, claim.attempt, hold.fence)
-        self._attempt(claim, nursery, asked_at + settings.lease)
+        self._attempt(claim, nursery, step_until(asked_at, settings.lease))
         log.info("job %s: attempt %s ended", hold.job_id, claim.attempt)
-        self._register(ready=False)
         return True
 
-    def _attempt(self, claim: Claim, nursery: Nursery, lease_until: float) -> None:
+    def _attempt(self, claim: Claim, nursery: Nursery, until: float) -> None:
         place = scratch.Scratch(self._settings.scratch, claim)
         kind = KINDS[claim.kind]
         runner = nursery.take()
         try:
             place.prepare()
-            assignment = self._assignment(claim, place, runner, lease_until)
+            assignment = self._assignment(claim, place, until)
         except (StorageError, TimeoutError) as unfit:
             runner.kill()
             place.remove()
@@ -145,15 +144,12 @@ class Slot:
                 runner,
                 Clerk(self._database, self._storage, claim),
                 lease_seconds=self._settings.lease,
-                lease_until=lease_until,
                 stall_seconds=kind.stall_seconds,
-            ).run(assignment, self._shutdown, nursery)
+            ).run(assignment, self._shutdown, lambda: self._tend(nursery))
         finally:
             place.remove()
 
-    def _assignment(
-        self, claim: Claim, place: scratch.Scratch, runner: Runner, lease_until: float
-    ) -> Assignment:
+    def _assignment(self, claim: Claim, place: scratch.Scratch, until: float) -> Assignment:
         kind, job_id = KINDS[claim.kind], str(claim.hold.job_id)
         logs = self._settings.logs / "jobs"
         logs.mkdir(parents=True, exist_ok=True)
@@ -169,8 +165,12 @@ class Slot:
             log=str(logs / f"{job_id}.log"),
             weights=str(self._settings.weights),
             threads=self._settings.cpu_threads,
-            lease_until=lease_until,
+            step_until=until,
         )
+
+    def _tend(self, nursery: Nursery) -> None:
+        nursery.keep()
+        self._register(ready=False)
 
     def _give_up(self, claim: Claim, unfit: Exception) -> None:
         """An input cannot be brought here: tried again a few times, then failed."""

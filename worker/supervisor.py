@@ -20,9 +20,10 @@ from jobs.lease import Claim
 from jobs.moves import FenceLostError
 from jobs.states import Wanted
 from worker.clerk import Clerk
-from worker.nursery import Nursery, Runner
+from worker.nursery import Runner
 from worker.protocol import Assignment, Say, Stop, boot_clock
 
+BEATS_PER_LEASE = 6
 LOOK_SECONDS = 1.0
 TERM_AFTER_SECONDS = 10.0
 KILL_AFTER_SECONDS = 15.0
@@ -30,6 +31,15 @@ LEAVE_AFTER_SECONDS = 18.0
 TICK_SECONDS = 0.25
 
 log = logging.getLogger(__name__)
+
+
+def step_until(asked_at: float, lease_seconds: float) -> float:
+    """When a runner holds that was promised a lease at ``asked_at``, both on the boot clock.
+
+    A beat's length before the lease's end, 5 s of 30: a step that began just before is either
+    over by then or shows its worker's death, and nobody else begins one.
+    """
+    return asked_at + lease_seconds * (1 - 1 / BEATS_PER_LEASE)
 
 
 class Supervisor:
@@ -43,12 +53,10 @@ class Supervisor:
         clerk: Clerk,
         *,
         lease_seconds: float,
-        lease_until: float,
         stall_seconds: float,
     ) -> None:
         self._database, self._claim, self._runner, self._clerk = database, claim, runner, clerk
         self._lease, self._stall = lease_seconds, stall_seconds
-        self._lease_until = lease_until
         self._life_at = time.monotonic()
         self._look_at = self._beat_at = 0.0
         self._progress: dict[str, Any] | None = None
@@ -58,16 +66,21 @@ class Supervisor:
         self._ending: Future[None] | None = None
         self._stalled = False
         self._stepped = False
+        self._tend: Callable[[], None] = lambda: None
 
-    def run(self, assignment: Assignment, shutdown: threading.Event, nursery: Nursery) -> None:
-        """Start the runner and stay until its end is recorded or its fence is lost."""
+    def run(
+        self, assignment: Assignment, shutdown: threading.Event, tend: Callable[[], None]
+    ) -> None:
+        """Start the runner and stay until its end is recorded or its fence is lost.
+
+        ``tend`` is called with every beat from the first step on: what else the slot does.
+        """
+        self._tend = tend
         self._runner.start(assignment)
-        self._beat_at = time.monotonic() + self._lease / 6
+        self._beat_at = time.monotonic() + self._lease / BEATS_PER_LEASE
         try:
             while not self._over(shutdown):
                 self._hear(self._runner.next_message(TICK_SECONDS))
-                if self._stepped:
-                    nursery.keep()
                 if shutdown.is_set():
                     self._ask_to_stop(Stop.YIELD)
                 self._press_stop()
@@ -113,10 +126,13 @@ class Supervisor:
                 self._clerk.note_end(said, message)
 
     def _tell_database(self) -> None:
-        """Look every second and beat every sixth of a lease, as long as there is life."""
+        """Look every second and beat several times a lease, as long as there is life."""
         now = time.monotonic()
         if now >= self._beat_at and not self._stalled:
-            self._beat_at = now + (self._lease / 6 if self._guarded(self._beat) else 1.0)
+            beaten = self._guarded(self._beat)
+            self._beat_at = now + (self._lease / BEATS_PER_LEASE if beaten else 1.0)
+            if self._stepped:
+                self._guarded(self._tend)
         if now >= self._look_at:
             self._look_at = now + LOOK_SECONDS
             self._guarded(self._look)
@@ -126,7 +142,7 @@ class Supervisor:
         asked_at = boot_clock()
         with self._database.begin() as session:
             wanted = lease.beat(session, self._claim.hold, self._lease)
-        self._runner.lease(asked_at + self._lease)
+        self._runner.lease(step_until(asked_at, self._lease))
         self._obey(wanted)
 
     def _look(self) -> None:
