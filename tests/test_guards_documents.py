@@ -67,3 +67,31 @@ def test_every_json_the_page_shows_is_json() -> None:
 def test_every_python_the_page_shows_is_python() -> None:
     for text in re.findall(r"^```python\n(.*?)^```", API, re.MULTILINE | re.DOTALL):
         compile(text, "docs/api.md", "exec")
+
+
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+
+
+def test_every_service_and_setting_of_the_operators_page_is_there() -> None:
+    import yaml
+
+    from jobs.settings import Settings
+
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"]
+    named = set(
+        re.findall(r"`((?:worker-[a-z]+-?\d?)|migrate|keeper|web|redis|postgres)`", OPERATIONS)
+    )
+    assert named - {"worker-gpu-1"} == set(services)
+    variables = set(re.findall(r"\b(?:ATELIER_[A-Z_]+|[A-Z]+_URL)\b", OPERATIONS))
+    assert variables <= {str(field.alias) for field in Settings.model_fields.values()}
+
+
+def test_every_command_of_the_operators_page_is_one_of_ours() -> None:
+    shown = re.findall(r"atelier ((?:up|login|doctor|weights)(?: list| fetch)?)\b", OPERATIONS)
+    assert {"up", "login", "doctor", "weights list", "weights fetch"} <= set(shown)
+    for words in shown:
+        command: click.Command | None = atelier
+        for word in words.split():
+            assert isinstance(command, click.Group)
+            command = command.get_command(click.Context(command), word)
+            assert command is not None, words
