@@ -16,7 +16,7 @@ from webui import samples
 from webui.forms import Field, Filled
 from webui.texts import _
 
-OWN_SHOWN = 6
+OWN_SHOWN = 3
 OWN_LOOKED_AT = 60
 
 
@@ -34,11 +34,12 @@ def offered(session: Session, owner_id: UUID, form: Filled) -> dict[str, list[Ch
     """The choices of every reference field, those already chosen included."""
     found: dict[str, list[Choice]] = {}
     for position, known in enumerate(f for f in form.fields if f.shape == "reference"):
+        picked = _files(session, owner_id, form.values(known.name))
         own = _own(session, owner_id, known.reference)
-        chosen = _chosen(session, owner_id, form.values(known.name))
-        listed = [*chosen, *own[:OWN_SHOWN]]
+        listed = list(map(of_file, picked))
         if known.reference == "picture":
-            listed = [*chosen, *map(of_sample, _samples(known, position)), *own[:OWN_SHOWN]]
+            listed += map(of_sample, _samples(known, position, picked))
+        listed += map(of_file, own[:OWN_SHOWN])
         found[known.name] = list({choice.value: choice for choice in listed}.values())
     return found
 
@@ -65,12 +66,15 @@ def of_file(row: File) -> Choice:
     )
 
 
-def _samples(known: Field, position: int) -> Sequence[samples.Sample]:
+def _samples(known: Field, position: int, picked: Sequence[File]) -> list[samples.Sample]:
     """Those the field asks for; a field that says nothing gets other ones than its neighbour."""
-    return samples.of_group(known.samples or samples.GROUPS[position % len(samples.GROUPS)])
+    group = known.samples or samples.GROUPS[position % len(samples.GROUPS)]
+    shown_already = {row.sha256 for row in picked}
+    return [each for each in samples.of_group(group) if each.sha256 not in shown_already]
 
 
-def _own(session: Session, owner_id: UUID, reference: str) -> list[Choice]:
+def _own(session: Session, owner_id: UUID, reference: str) -> list[File]:
+    """The asker's newest works and uploads, each content once, samples left out."""
     query = (
         select(File)
         .where(File.owner_id == owner_id, File.media_type.startswith(REFERENCE_MEDIA[reference]))
@@ -78,15 +82,18 @@ def _own(session: Session, owner_id: UUID, reference: str) -> list[Choice]:
         .limit(OWN_LOOKED_AT)
     )
     known = {sample.sha256 for sample in samples.all_samples().values()}
-    rows = {row.sha256: row for row in session.scalars(query) if row.sha256 not in known}
-    return [of_file(row) for row in rows.values()]
+    newest: dict[str, File] = {}
+    for row in session.scalars(query):
+        if row.sha256 not in known:
+            newest.setdefault(row.sha256, row)
+    return list(newest.values())
 
 
-def _chosen(session: Session, owner_id: UUID, values: Iterable[str]) -> list[Choice]:
+def _files(session: Session, owner_id: UUID, values: Iterable[str]) -> list[File]:
     ids = [found for found in map(_id_or_none, values) if found is not None]
     query = select(File).where(File.owner_id == owner_id, File.id.in_(ids))
     rows = {row.id: row for row in session.scalars(query)}
-    return [of_file(rows[id_]) for id_ in ids if id_ in rows]
+    return [rows[id_] for id_ in ids if id_ in rows]
 
 
 def _id_or_none(text: str) -> UUID | None:

@@ -45,7 +45,7 @@ function hang(field, kept) {
   pick.name = field.dataset.field;
   pick.value = kept.id;
   const small = picture(`/thumbnails/${kept.id}?size=160`, "small", kept.name);
-  small.width = small.height = 72;
+  small.width = small.height = 64;
   tile.append(pick, small, picture(`/thumbnails/${kept.id}?size=960`, "large", ""));
   wall.querySelector(".invite").after(tile);
   makeRoom(wall);
