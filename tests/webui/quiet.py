@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
 from io import BytesIO
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
 
+import pytest
 from flask import Flask
 from PIL import Image
 from sqlalchemy import func, insert, select, text, update
@@ -58,6 +59,11 @@ class Quiet:
     def address(self) -> str:
         """The address under which the application is asked."""
         return f"http://127.0.0.1:{self.settings.port}"
+
+    def change(self, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
+        """Other settings for the rest of a test."""
+        changed = replace(self.studio, settings=self.settings.changed(**changes))
+        monkeypatch.setitem(self.app.extensions, "atelier", changed)
 
     def somebody(self) -> Caller:
         """A new owner with a token."""

@@ -86,6 +86,15 @@ def test_a_link_is_a_whole_url_whatever_the_query_brings(caller: Caller, seven: 
     assert _ids(_page(caller, page["next"])) == seven[3:6]
 
 
+def test_behind_a_proxy_a_link_has_the_scheme_that_people_use(
+    quiet: Quiet, caller: Caller, seven: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert len(seven) == 7
+    quiet.change(monkeypatch, public_url="https://studio.example")
+    page = caller.get("/jobs?limit=3", base_url="http://studio.example").get_json()
+    assert page["next"].startswith("https://studio.example/api/v1/jobs?")
+
+
 def test_jobs_are_filtered_by_status_kind_tag_and_words(caller: Caller, seven: list[str]) -> None:
     caller.post(f"/jobs/{seven[0]}/cancel")
     caller.post(f"/jobs/{seven[1]}/pause")

@@ -190,13 +190,7 @@ def test_an_address_without_anything_is_a_problem_too(caller: Caller, path: str)
 def test_a_full_queue_says_when_to_come_back(
     quiet: Quiet, caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tight = quiet.studio.settings.changed(waiting_per_owner=1)
-    parts = quiet.app.extensions["atelier"]
-    monkeypatch.setitem(
-        quiet.app.extensions,
-        "atelier",
-        type(parts)(tight, parts.database, parts.storage, parts.waker),
-    )
+    quiet.change(monkeypatch, waiting_per_owner=1)
     first = caller.submit()
     refused = caller.post("/jobs", json=caller.order())
     problem(refused, 429, "queue_full")
