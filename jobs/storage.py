@@ -31,6 +31,10 @@ class StorageError(Exception):
     """Bytes could not be stored or read, or are not what their name promises."""
 
 
+class DamagedError(StorageError):
+    """Stored bytes are gone or changed: asking again will not bring them back."""
+
+
 @dataclass(frozen=True)
 class Stored:
     """Bytes in storage: their SHA-256 in hex and their size in bytes."""
@@ -62,15 +66,18 @@ class Storage:
     def fetch(self, sha256: str, target: Path) -> None:
         """Copy a stored file to ``target``, which appears whole or not at all.
 
-        Raises :class:`StorageError` when it is missing or no longer hashes right.
+        Raises :class:`DamagedError` when it is missing or no longer hashes right, and
+        :class:`StorageError` when the storage cannot be reached.
         """
         draft = target.with_name(target.name + ".part")
         try:
             with self.open(sha256) as source, draft.open("wb") as sink:
                 shutil.copyfileobj(source, sink, CHUNK)
             if digest(draft) != sha256:
-                raise StorageError(f"{sha256} is damaged")
+                raise DamagedError(f"{sha256} is damaged")
             draft.replace(target)
+        except FileNotFoundError as missing:
+            raise DamagedError(f"{sha256} is missing") from missing
         except OSError as failed:
             raise StorageError(f"cannot read {sha256}: {failed}") from failed
         finally:

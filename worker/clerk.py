@@ -142,15 +142,10 @@ class Clerk:
         cause = failure.__cause__
         full = isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)
         log.error("job %s: outputs not stored: %s", self._claim.hold.job_id, failure)
+        target, reason = State.QUEUED, Reason.STORAGE_AWAY
         if full:
-            return self._write(
-                lambda s: lease.stop(s, self._claim.hold, State.PAUSED, Reason.DISK_FULL, seconds)
-            )
-        return self._write(
-            lambda s: lease.runner_died(
-                s, self._claim.hold, Reason.WORKER_LOST, str(failure), seconds
-            )
-        )
+            target, reason = State.PAUSED, Reason.DISK_FULL
+        self._write(lambda s: lease.stop(s, self._claim.hold, target, reason, seconds))
 
     def _write(self, act: Callable[[Session], object]) -> None:
         def once() -> None:

@@ -18,8 +18,8 @@ from jobs.database import Database, DatabaseDownError
 from jobs.lease import Claim
 from jobs.models import Slot as SlotRow
 from jobs.settings import Settings
-from jobs.states import Reason
-from jobs.storage import Storage, StorageError
+from jobs.states import Reason, State
+from jobs.storage import DamagedError, Storage, StorageError
 from worker import scratch
 from worker.clerk import Clerk
 from worker.nursery import Nursery
@@ -106,7 +106,7 @@ class Slot:
                 self._changed.wait(LOOK_SECONDS)
 
     def _run_next(self, nursery: Nursery) -> bool:
-        """Claim a job and see it through; whether there was one."""
+        """Claim a job and see it through; whether to look for another at once."""
         settings = self._settings
         asked_at = boot_clock()
         with self._database.begin() as session:
@@ -121,11 +121,11 @@ class Slot:
             return False
         hold = claim.hold
         log.info("job %s: attempt %s, fence %s", hold.job_id, claim.attempt, hold.fence)
-        self._attempt(claim, nursery, step_until(asked_at, settings.lease))
+        ran = self._attempt(claim, nursery, step_until(asked_at, settings.lease))
         log.info("job %s: attempt %s ended", hold.job_id, claim.attempt)
-        return True
+        return ran
 
-    def _attempt(self, claim: Claim, nursery: Nursery, until: float) -> None:
+    def _attempt(self, claim: Claim, nursery: Nursery, until: float) -> bool:
         place = scratch.Scratch(self._settings.scratch, claim)
         kind = KINDS[claim.kind]
         runner = nursery.take()
@@ -136,7 +136,7 @@ class Slot:
             runner.kill()
             place.remove()
             self._give_up(claim, unfit)
-            return
+            return False
         try:
             Supervisor(
                 self._database,
@@ -148,6 +148,7 @@ class Slot:
             ).run(assignment, self._shutdown, lambda: self._tend(nursery))
         finally:
             place.remove()
+        return True
 
     def _assignment(self, claim: Claim, place: scratch.Scratch, until: float) -> Assignment:
         kind, job_id = KINDS[claim.kind], str(claim.hold.job_id)
@@ -173,10 +174,13 @@ class Slot:
         self._register(ready=False)
 
     def _give_up(self, claim: Claim, unfit: Exception) -> None:
-        """An input cannot be brought here: tried again a few times, then failed."""
+        """The inputs cannot be brought: gone for good, or only away, which is no job's fault."""
         log.error("job %s: %s", claim.hold.job_id, unfit)
+        target, reason = State.QUEUED, Reason.STORAGE_AWAY
+        if isinstance(unfit, DamagedError):
+            target, reason = State.FAILED, Reason.INTERNAL_ERROR
         with self._database.begin() as session:
-            lease.runner_died(session, claim.hold, Reason.WORKER_LOST, str(unfit), 0.0)
+            lease.stop(session, claim.hold, target, reason, 0.0)
 
     def _register(self, ready: bool) -> None:
         """Tell the studio that this slot is here."""

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import pytest
 import sqlalchemy
+from PIL import Image
 
 from atelier.local import Stack
 from engines import pictures
@@ -19,7 +20,7 @@ from jobs.database import Database
 from jobs.ids import new_id
 from jobs.models import Checkpoint, Job, Owner
 from jobs.settings import Settings
-from jobs.storage import Storage
+from jobs.storage import Storage, digest
 from tests.commissions import Studio, tiny
 
 STEPS = 120
@@ -217,3 +218,35 @@ def test_a_runner_holds_no_credentials(studio: Studio, params: dict[str, Any]) -
     assert b"redis" not in environment
     studio.ask(service.cancel, job_id)
     studio.wait_for_end(job_id)
+
+
+def test_a_storage_that_is_away_costs_waiting_and_is_no_death_of_the_job(
+    studio: Studio, params: dict[str, Any], tmp_path: Path
+) -> None:
+    """The job goes back to the queue until its input can be read again."""
+    content, stored = own_picture(studio, tmp_path / "away.png", "plum")
+    kept = stored.rename(tmp_path / "kept")
+    stored.mkdir()
+    job_id = studio.submit({**params, "content": content, "iterations": 1})
+    studio.wait(job_id, until=lambda job: job.reason == "storage_away")
+    stored.rmdir()
+    kept.rename(stored)
+    job = studio.wait_for_end(job_id)
+    assert (job.state, job.deaths) == ("succeeded", 0)
+
+
+def test_a_damaged_input_fails_the_job_at_once(
+    studio: Studio, params: dict[str, Any], tmp_path: Path
+) -> None:
+    """What no longer hashes right is never handed to an engine."""
+    content, stored = own_picture(studio, tmp_path / "damaged.png", "olive")
+    stored.write_bytes(stored.read_bytes()[:-1])
+    job = studio.wait_for_end(studio.submit({**params, "content": content}))
+    assert (job.state, job.reason, job.attempt) == ("failed", "internal_error", 1)
+
+
+def own_picture(studio: Studio, path: Path, colour: str) -> tuple[str, Path]:
+    """The id of a new picture, and the file it is stored in."""
+    path.write_bytes(pictures.encode_png(Image.new("RGB", (96, 64), colour)))
+    id_, sha256 = studio.upload(path), digest(path)
+    return id_, Path(studio.settings.storage) / sha256[:2] / sha256
