@@ -37,6 +37,7 @@ TRIPS = 200
 def measure() -> list[Row]:
     """All figures of this file, from one running studio."""
     with tempfile.TemporaryDirectory(prefix="atelier-bench-") as folder:
+        Path(folder).chmod(0o711)  # open to the database's own user, so that all goes with it
         settings = Settings.read(
             {
                 "ATELIER_DATA": str(Path(folder, "var")),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import UUID
 
 import pytest
@@ -21,11 +23,19 @@ LEASE_SECONDS = 6
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack() -> Iterator[Stack]:
     """A running local studio with one CPU slot and a short lease."""
+    with TemporaryDirectory(prefix="atelier-tests-") as folder, _running(Path(folder)) as started:
+        yield started
+
+
+@contextmanager
+def _running(folder: Path) -> Iterator[Stack]:
+    # Open to the database's own user: else its cluster would lie, and stay, outside this folder.
+    folder.chmod(0o711)
     settings = Settings.read(
         {
-            "ATELIER_DATA": str(tmp_path_factory.mktemp("studio") / "var"),
+            "ATELIER_DATA": str(folder / "var"),
             "PORT": str(free_port("127.0.0.1", 18_000)),
             "ATELIER_LEASE": str(LEASE_SECONDS),
             "ATELIER_SLOTS": "cpu:1",
