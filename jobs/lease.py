@@ -167,8 +167,14 @@ def commit_checkpoint(session: Session, hold: Hold, saved: SavedState) -> None:
 
 
 def finish(session: Session, hold: Hold, works: Sequence[Work], run_seconds: float) -> None:
-    """The results are stored: the job succeeded, unless its fence is lost."""
+    """The results are stored: the job succeeded, unless its fence is lost.
+
+    A cancel that was acknowledged before stays one: the results are then left out.
+    """
     job = _held(session, hold)
+    if job.wanted == str(Wanted.CANCEL):
+        _end(session, job, State.CANCELED, Reason.CANCELED_BY_USER, run_seconds)
+        return
     for position, work in enumerate(works):
         session.execute(
             insert(File).values(
@@ -200,7 +206,7 @@ def stop(
 ) -> None:
     """The process is gone: canceled, paused, failed, or back in the queue."""
     job = _held(session, hold)
-    if target is State.QUEUED and job.wanted == str(Wanted.CANCEL):
+    if target in (State.QUEUED, State.PAUSED) and job.wanted == str(Wanted.CANCEL):
         target, reason = State.CANCELED, Reason.CANCELED_BY_USER
     _end(session, job, target, reason, run_seconds, error)
 

@@ -215,14 +215,23 @@ def test_five_deaths_at_one_checkpoint_are_poison_but_progress_forgives(
     assert ada.job(job_id).reason == Reason.POISONED
 
 
-def test_a_cancel_that_came_in_time_wins_over_a_requeue(workshop: Database, ada: Studio) -> None:
-    """A worker that stops for itself must not bring a canceled job back."""
+@pytest.mark.parametrize("end", ["requeue", "pause", "success"])
+def test_an_acknowledged_cancel_wins_over_whatever_end_comes_after_it(
+    workshop: Database, ada: Studio, end: str
+) -> None:
+    """Neither a worker that stops for itself nor one that just finished overrules it."""
     job_id = order(ada)
     hold = claimed(workshop).hold
     ada.ask(service.cancel, job_id)
+    work = Work("result", "a.png", "image/png", STORED, 64, 64)
     with workshop.begin() as session:
-        lease.stop(session, hold, State.QUEUED, Reason.WORKER_STOPPED, 0.0)
+        if end == "success":
+            lease.finish(session, hold, [work], 1.0)
+        else:
+            target = State.QUEUED if end == "requeue" else State.PAUSED
+            lease.stop(session, hold, target, Reason.WORKER_STOPPED, 0.0)
     assert ada.job(job_id).state == State.CANCELED
+    assert ada.outputs(job_id) == []
 
 
 def test_events_are_numbered_without_gaps_while_owner_and_worker_write_at_once(
