@@ -124,7 +124,7 @@ def _stages(
             layers: list[nn.Module] = []
             if position == 1 and block > 1:
                 layers.append(_pool(pooling, kernel.shape[1]))
-            layers += [_convolution(kernel, bias, block == position == 1), nn.ReLU(inplace=True)]
+            layers += [_convolution(kernel, bias), nn.ReLU(inplace=True)]
             tap = f"{block}_{position}"
             stages[tap] = nn.Sequential(*layers)
             if tap == last:
@@ -138,10 +138,10 @@ def _pool(pooling: Pooling, channels: int) -> nn.Module:
     return nn.MaxPool2d(2) if pooling == "max" else nn.AvgPool2d(2)
 
 
-def _convolution(kernel: Tensor, bias: Tensor, first: bool) -> nn.Conv2d:
-    # Zeros around the picture would look like a black frame and leave a halo; repeat its rim.
-    mode: Literal["replicate", "zeros"] = "replicate" if first else "zeros"
+def _convolution(kernel: Tensor, bias: Tensor) -> nn.Conv2d:
+    # Departure from the trained networks, which put zeros around every layer: those read as a
+    # black frame, the paintings' statistics take it in, and the result grows a woven rim.
     with torch.device("meta"):  # no time spent on drawing weights that are replaced at once
-        layer = nn.Conv2d(kernel.shape[1], kernel.shape[0], 3, padding=1, padding_mode=mode)
+        layer = nn.Conv2d(kernel.shape[1], kernel.shape[0], 3, padding=1, padding_mode="replicate")
     layer.weight, layer.bias = nn.Parameter(kernel), nn.Parameter(bias)
     return layer
