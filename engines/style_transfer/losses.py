@@ -44,7 +44,7 @@ class Objective:
 
     The picture is seen through :data:`VIEWS` views, in turn: mirrored at its rim and shifted by
     a few pixels drawn from ``draws``. Pooling has a grid, and a picture that is always laid on
-    the same one takes on its pattern; the mirrored rim keeps zero padding off the picture.
+    the same one takes on its pattern.
     """
 
     def __init__(
