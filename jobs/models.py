@@ -184,6 +184,21 @@ class Event(Base):
     at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
 
 
+class LogChunk(Base):
+    """A piece of what a job's runs said: whole lines, appended under the fence, never changed.
+
+    ``start`` is how many bytes of the job's log stand before it.
+    """
+
+    __tablename__ = "job_log"
+
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("job.id"), primary_key=True)
+    start: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    fence: Mapped[int] = mapped_column(BigInteger)
+    content: Mapped[bytes]
+    at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+
+
 class Checkpoint(Base):
     """A saved engine state. The row is the commit; the file was stored before it."""
 

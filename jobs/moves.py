@@ -92,7 +92,7 @@ def move(
     data = {"from": str(source), "to": str(target), "by": by, "fence": fresh.fence}
     if reason:
         data["reason"] = str(reason)
-    append_event(session, fresh, "status", {**data, **(details or {})})
+    append_event(session, fresh, "status", {**(details or {}), **data})
     return fresh
 
 

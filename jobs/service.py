@@ -139,7 +139,7 @@ def retry(session: Session, owner_id: UUID, job_id: UUID, from_start: bool = Fal
         State.QUEUED,
         by="owner",
         reason=Reason.RETRIED_BY_USER,
-        details={"from": "start" if from_start else "checkpoint"},
+        details={"resume": "start" if from_start else "checkpoint"},
         deaths=0,
         error=None,
         ended_at=None,

@@ -1,0 +1,87 @@
+"""The log of a job: what its runs said, kept in the database beside it.
+
+A worker appends whole lines under its fence; whoever reads sees one text that only grows, so a
+reader may ask for what stands after the bytes it has. The bounds are generous for what engines
+say and keep a run that says the same for ever from filling the database.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import func, insert, select
+from sqlalchemy.orm import Session
+
+from jobs.lease import Hold
+from jobs.models import Job, LogChunk
+from jobs.moves import FenceLostError
+from jobs.states import State
+
+BYTES_PER_ATTEMPT = 256 * 1024
+BYTES_PER_JOB = 2 * 1024 * 1024
+# A line is rarely longer: reading a tail starts this many bytes for each line before the end.
+USUAL_LINE_BYTES = 400
+
+
+def append(session: Session, hold: Hold, content: bytes) -> bool:
+    """Append whole lines; False, and nothing appended, when the job's log is full.
+
+    Raises :class:`FenceLostError` when the attempt was outlived.
+    """
+    held = session.execute(
+        select(Job.id)
+        .where(Job.id == hold.job_id, Job.fence == hold.fence, Job.state == str(State.RUNNING))
+        .with_for_update()
+    ).one_or_none()
+    if held is None:
+        raise FenceLostError(str(hold.job_id))
+    start = size(session, hold.job_id)
+    if start + len(content) > BYTES_PER_JOB:
+        return False
+    session.execute(
+        insert(LogChunk).values(job_id=hold.job_id, start=start, fence=hold.fence, content=content)
+    )
+    return True
+
+
+def size(session: Session, job_id: UUID) -> int:
+    """How many bytes a job's log has."""
+    last = session.execute(
+        select(LogChunk.start + func.octet_length(LogChunk.content))
+        .where(LogChunk.job_id == job_id)
+        .order_by(LogChunk.start.desc())
+        .limit(1)
+    ).scalar_one_or_none()
+    return last or 0
+
+
+def read(session: Session, job_id: UUID, start: int, stop: int) -> bytes:
+    """The bytes from ``start`` up to ``stop`` of a job's log."""
+    # The chunk in which ``start`` lies begins before it: at the last beginning up to there.
+    first = (
+        select(func.max(LogChunk.start))
+        .where(LogChunk.job_id == job_id, LogChunk.start <= start)
+        .scalar_subquery()
+    )
+    rows = session.execute(
+        select(LogChunk.start, LogChunk.content)
+        .where(LogChunk.job_id == job_id, LogChunk.start >= first, LogChunk.start < stop)
+        .order_by(LogChunk.start)
+    ).all()
+    if not rows:
+        return b""
+    offset = rows[0].start
+    return b"".join(row.content for row in rows)[start - offset : stop - offset]
+
+
+def tail(session: Session, job_id: UUID, lines: int) -> bytes:
+    """The last ``lines`` lines of a job's log."""
+    end = size(session, job_id)
+    reach = USUAL_LINE_BYTES * lines
+    while True:
+        start = max(0, end - reach)
+        found = read(session, job_id, start, end)
+        # One more line end than lines: the first piece may have begun in the middle of a line.
+        if start == 0 or found.count(b"\n") > lines:
+            return b"".join(found.splitlines(keepends=True)[-lines:])
+        reach *= 4
