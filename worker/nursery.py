@@ -6,46 +6,51 @@ import contextlib
 import logging
 import os
 import queue
+import select
 import signal
-import subprocess
-import sys
 import threading
 import time
 from typing import Any
 
-from jobs.settings import bare_environment
+from worker.forks import ForkServer, ForkServerError
 from worker.protocol import Assignment, Do, Say, Sender, Stop, messages
 from worker.slots import SlotSpec
 
-READY_SECONDS = 120.0
+IMPORT_SECONDS = 120.0
+FORK_SECONDS = 5.0
 
 log = logging.getLogger(__name__)
 
 
 class Runner:
-    """A child process of the calling thread, in a session of its own."""
+    """A process that runs one attempt, in a session of its own."""
 
-    def __init__(self, slot: SlotSpec) -> None:
-        """Start it. The thread that calls must outlive it: the kernel kills it with the thread."""
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "worker.runner", "--parent", str(os.getpid())],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=_environment(slot),
-            start_new_session=True,
-        )
-        assert self._process.stdin is not None
-        self._sender = Sender(self._process.stdin)
+    def __init__(self, server: ForkServer) -> None:
+        """Fork it. Raises :class:`ForkServerError`."""
+        self._server = server
+        theirs_in, ours_in = os.pipe()
+        ours_out, theirs_out = os.pipe()
+        try:
+            self._pid, self._pidfd = server.fork(theirs_in, theirs_out, FORK_SECONDS)
+        except ForkServerError:
+            os.close(ours_in)
+            os.close(ours_out)
+            raise
+        finally:
+            os.close(theirs_in)
+            os.close(theirs_out)
+        self._sender = Sender(os.fdopen(ours_in, "wb"))
+        self._mouth = os.fdopen(ours_out, "rb")
         self._said: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self._closed = False
-        self.born = time.monotonic()
+        self._status: int | None = None
         self.ready = threading.Event()
         threading.Thread(target=self._listen, name="runner-ear", daemon=True).start()
 
     @property
     def pid(self) -> int:
         """Its process id, which is also its process group and session."""
-        return self._process.pid
+        return self._pid
 
     def start(self, assignment: Assignment) -> None:
         """Give it its job."""
@@ -77,33 +82,40 @@ class Runner:
 
     @property
     def gone(self) -> bool:
-        """Whether the process has ended and was waited for."""
-        return self._process.poll() is not None
+        """Whether the process has ended: no thread of it is left, its memory is free."""
+        return self.wait(0.0)
 
     def signal_group(self, number: int) -> None:
         """Signal the process and whatever it has started."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, number)
+            os.killpg(self._pid, number)
 
     def kill(self) -> None:
         """End it now and wait until it is gone."""
         self.signal_group(signal.SIGKILL)
-        self._process.wait()
+        self.wait(None)
 
-    def wait(self, timeout: float) -> bool:
-        """Wait for its end; whether it came."""
-        try:
-            self._process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
+    def wait(self, timeout: float | None) -> bool:
+        """Wait for its end; whether it came. A pidfd tells even if its parent is gone too."""
+        poll = select.poll()
+        poll.register(self._pidfd, select.POLLIN)
+        return bool(poll.poll(None if timeout is None else 1000 * timeout))
 
     def cause_of_death(self) -> str:
         """How it ended, in words for the log."""
-        code = self._process.returncode
-        if code is not None and code < 0:
-            return f"runner {self.pid} was ended by {signal.Signals(-code).name}"
-        return f"runner {self.pid} exited with status {code}"
+        if self._status is None:
+            self._status = self._server.status_of(self._pid)
+        if self._status is None:
+            return f"runner {self._pid} ended with its fork server"
+        if self._status < 0:
+            return f"runner {self._pid} was ended by {signal.Signals(-self._status).name}"
+        return f"runner {self._pid} exited with status {self._status}"
+
+    def close(self) -> None:
+        """Let go of the files that lead to a process that is gone."""
+        with contextlib.suppress(OSError):
+            self._sender.close()
+        os.close(self._pidfd)
 
     def _tell(self, what: Do, **values: Any) -> None:
         # A dead runner hears nothing; its end is noticed where its process is waited for.
@@ -111,15 +123,13 @@ class Runner:
             self._sender.send(what, **values)
 
     def _listen(self) -> None:
-        assert self._process.stdout is not None
-        try:
-            for message in messages(self._process.stdout):
+        with self._mouth as mouth:
+            for message in messages(mouth):
                 if message["is"] == Say.READY:
                     self.ready.set()
                 else:
                     self._said.put(message)
-        finally:
-            self._said.put(None)
+        self._said.put(None)
 
 
 class Nursery:
@@ -127,41 +137,54 @@ class Nursery:
 
     def __init__(self, slot: SlotSpec) -> None:
         self._slot = slot
+        self._server: ForkServer | None = None
         self._standby: Runner | None = None
 
-    def keep(self) -> None:
-        """Replace the standby if it died or never got ready."""
-        standby = self._standby
-        if standby is not None and (standby.gone or self._overdue(standby)):
-            log.warning("standby lost: %s", standby.cause_of_death())
-            standby.kill()
-            self._standby = None
-        if self._standby is None:
-            self._standby = Runner(self._slot)
+    def tend(self) -> None:
+        """See that the fork server lives; never waits."""
+        server = self._server
+        if server is not None and server.gone:
+            log.warning("the fork server of slot %s was lost", self._slot.name)
+            self.close()
+        if self._server is None:
+            self._server = ForkServer(self._slot)
 
-    def await_ready(self, timeout: float) -> bool:
-        """Wait for the standby to be ready; whether it is."""
-        return self._standby is not None and self._standby.ready.wait(timeout)
+    def await_standby(self, timeout: float) -> bool:
+        """See that a runner waits; whether one does within ``timeout`` seconds."""
+        until = time.monotonic() + timeout
+        if self._standby is not None and self._standby.gone:
+            log.warning("standby lost: %s", self._standby.cause_of_death())
+            self._drop_standby()
+        self.tend()
+        assert self._server is not None
+        if not self._server.await_ready(timeout):
+            if time.monotonic() - self._server.born > IMPORT_SECONDS:
+                self.close()
+            return False
+        if self._standby is None:
+            try:
+                self._standby = Runner(self._server)
+            except ForkServerError as hung:
+                log.warning("the fork server of slot %s: %s", self._slot.name, hung)
+                self.close()
+                return False
+        return self._standby.ready.wait(max(until - time.monotonic(), FORK_SECONDS))
 
     def take(self) -> Runner:
-        """The standby, which is no longer one."""
-        if self._standby is None:
-            self._standby = Runner(self._slot)
+        """The standby, which is no longer one; :meth:`await_standby` must have said True."""
+        assert self._standby is not None
         taken, self._standby = self._standby, None
         return taken
 
     def close(self) -> None:
-        """End the standby."""
+        """End the standby and the fork server, and with it every runner it has forked."""
+        self._drop_standby()
+        if self._server is not None:
+            self._server.kill()
+            self._server = None
+
+    def _drop_standby(self) -> None:
         if self._standby is not None:
             self._standby.kill()
+            self._standby.close()
             self._standby = None
-
-    @staticmethod
-    def _overdue(standby: Runner) -> bool:
-        return not standby.ready.is_set() and time.monotonic() - standby.born > READY_SECONDS
-
-
-def _environment(slot: SlotSpec) -> dict[str, str]:
-    visible = "" if slot.resource == "cpu" else slot.device
-    pinned = {"CUDA_VISIBLE_DEVICES": visible, "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
-    return {**bare_environment(), **pinned}

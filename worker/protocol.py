@@ -100,6 +100,11 @@ class Sender:
             self._pipe.write(line)
             self._pipe.flush()
 
+    def close(self) -> None:
+        """Close the pipe. Raises OSError when something unsent was lost."""
+        with self._lock:
+            self._pipe.close()
+
 
 def messages(pipe: IO[bytes]) -> Iterator[dict[str, Any]]:
     """Messages from a pipe until it closes; a line cut off by a death is left out."""

@@ -1,7 +1,7 @@
 """The child process that drives one engine through one attempt. It holds no credentials.
 
-Started ahead of its job (``python -m worker.runner``), it imports torch and waits. The loop is
-here and nowhere else: an engine only knows how to do one step.
+``python -m worker.runner`` imports torch and waits to be asked; each runner is a fork of it, made
+ahead of its job. The loop is here and nowhere else: an engine only knows how to do one step.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ from __future__ import annotations
 import argparse
 import errno
 import fcntl
+import gc
 import importlib
 import logging
 import os
+import socket
 import time
 import traceback
 from dataclasses import asdict
@@ -22,7 +24,7 @@ from typing import IO, TYPE_CHECKING, Any
 from engines.engine import Engine, InputError, Inputs, Output
 from engines.kind import Kind
 from engines.registry import KINDS
-from worker import parting
+from worker import forks, parting
 from worker.control import Control
 from worker.pace import Estimate, Pace
 from worker.protocol import Assignment, SavedFile, Say, Sender, Stop
@@ -204,17 +206,25 @@ class Run:
 
 
 def main() -> None:
-    """Wait for a job, run it, say how it ended."""
+    """Import what every run needs, then fork a runner whenever the worker asks for one."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--parent", type=int, required=True)
     arguments = parser.parse_args()
     parting.die_with(arguments.parent)
-    parting.offer_to_oom_killer()
-    control = Control(os.fdopen(os.dup(0), "rb"))
-    sender = Sender(os.fdopen(os.dup(1), "wb"))
+    channel = socket.socket(fileno=os.dup(0))
+    _silence(0)
     # From here on nothing that a library prints can end up among the messages.
     os.dup2(2, 1)
     _import_ahead()
+    # What is here now stays: no collection in a runner copies these pages.
+    gc.freeze()
+    forks.serve(channel, run_one)
+
+
+def run_one(stdin: int, stdout: int) -> None:
+    """Wait for a job, run it, say how it ended."""
+    control = Control(os.fdopen(stdin, "rb"))
+    sender = Sender(os.fdopen(stdout, "wb"))
     sender.send(Say.READY)
     assignment = control.await_start()
     lock = _locked(Path(assignment.lock))
@@ -226,6 +236,12 @@ def main() -> None:
         traceback.print_exc()
         sender.send(Say.FAILED, **_told(failure))
     lock.close()
+
+
+def _silence(file: int) -> None:
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, file)
+    os.close(nothing)
 
 
 def _import_ahead() -> None:

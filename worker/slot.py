@@ -89,9 +89,8 @@ class Slot:
         with self._changed:
             seen = self._nudges
         try:
-            nursery.keep()
             # A job is only taken by a slot that can start it: another may be faster.
-            ready = nursery.await_ready(LOOK_SECONDS)
+            ready = nursery.await_standby(LOOK_SECONDS)
             self._register(ready)
             if ready and not self._shutdown.is_set() and self._run_next(nursery):
                 return
@@ -134,6 +133,7 @@ class Slot:
             assignment = self._assignment(claim, place, until)
         except (StorageError, TimeoutError) as unfit:
             runner.kill()
+            runner.close()
             place.remove()
             self._give_up(claim, unfit)
             return False
@@ -170,7 +170,7 @@ class Slot:
         )
 
     def _tend(self, nursery: Nursery) -> None:
-        nursery.keep()
+        nursery.tend()
         self._register(ready=False)
 
     def _give_up(self, claim: Claim, unfit: Exception) -> None:

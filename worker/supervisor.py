@@ -96,6 +96,7 @@ class Supervisor:
         finally:
             self._runner.kill()
             self._clerk.close()
+            self._runner.close()
 
     def _over(self, shutdown: threading.Event) -> bool:
         if self._ending is not None and self._ending.done():

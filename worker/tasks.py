@@ -16,6 +16,7 @@ from jobs.database import connect
 from jobs.queue import WAKE_TASK, make_app
 from jobs.settings import Settings, SettingsError
 from jobs.storage import Storage
+from worker import bell
 from worker.slot import Slot
 from worker.slots import spec
 
@@ -34,13 +35,17 @@ def _settings() -> Settings:
 
 settings = _settings()
 app: Celery = make_app(settings)
+app.steps["consumer"].add(bell.Bell)
 
 
 @app.task(name=WAKE_TASK)
 def wake() -> None:
     """Look at the database: a job may be waiting. Returns when none is."""
-    for slot in _slots:
-        slot.nudge()
+    try:
+        for slot in _slots:
+            slot.nudge()
+    finally:
+        bell.ring()
 
 
 @signals.worker_init.connect
