@@ -13,6 +13,7 @@ import hashlib
 import os
 import time
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any, TypedDict
@@ -93,6 +94,16 @@ class JobPage(TypedDict):
     previous: str | None
 
 
+class Worker(TypedDict):
+    """A slot of the studio; ``drained`` ones take no further job."""
+
+    id: str
+    resource: str
+    drained: bool
+    job_id: str | None
+    last_beat_seconds: float
+
+
 class _Bearer(AuthBase):
     """As an auth object, so that nobody's .netrc replaces the token."""
 
@@ -138,10 +149,13 @@ class Studio:
         *,
         priority: int = 0,
         tags: list[str] | None = None,
+        deadline_at: datetime | None = None,
         key: str | None = None,
     ) -> Job:
         """Commission a job. ``key`` makes a repeated call, even by another process, the same."""
         order = {"kind": kind, "params": dict(params), "priority": priority, "tags": tags or []}
+        if deadline_at is not None:
+            order["deadline_at"] = deadline_at.isoformat()
         return self._order("/jobs", order, key)
 
     def jobs(self, limit: int = 20, address: str | None = None, **filters: str) -> JobPage:
@@ -207,6 +221,18 @@ class Studio:
         # Temporary files are private; a picture someone asked for is an ordinary file.
         path.chmod(0o644)
         return path
+
+    def workers(self) -> list[Worker]:
+        """Every slot that serves the studio, with what runs in it."""
+        return list(self._json("GET", "/workers")["results"])
+
+    def drain(self, slot: str) -> list[Worker]:
+        """Let a slot finish what runs in it and take nothing more."""
+        return list(self._json("POST", f"/workers/{_segment(slot)}/drain")["results"])
+
+    def undrain(self, slot: str) -> list[Worker]:
+        """Let a slot take jobs again."""
+        return list(self._json("POST", f"/workers/{_segment(slot)}/undrain")["results"])
 
     def _order(self, address: str, body: Mapping[str, Any], key: str | None) -> Job:
         headers = {"Idempotency-Key": key or str(uuid4())}

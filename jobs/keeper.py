@@ -16,16 +16,17 @@ from datetime import datetime
 from types import FrameType
 from uuid import UUID
 
-from sqlalchemy import Connection, delete, func, select, text
+from sqlalchemy import ColumnElement, Connection, delete, func, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from jobs import rescue, slots
 from jobs.database import Database, DatabaseDownError, connect
 from jobs.models import Blob, Checkpoint, File, IdempotencyKey, Job, Slot, Token
 from jobs.moves import lock_job, move
 from jobs.queue import Waker, make_app
 from jobs.settings import Settings, SettingsError
-from jobs.states import Reason, State, Wanted
+from jobs.states import Reason, State
 from jobs.storage import Storage
 
 LEADER_LOCK = 7_021_887
@@ -35,6 +36,7 @@ BLOB_GRACE = "1 hour"
 KEY_LIFETIME = "24 hours"
 SLOT_LIFETIME = "7 days"
 SWEEP_BATCH = 200
+IDLE_SECONDS = 15.0
 
 log = logging.getLogger(__name__)
 
@@ -70,10 +72,13 @@ class Keeper:
         database: Database,
         storage: Storage,
         wake: Callable[[str], None],
-        lease: float,
+        settings: Settings,
     ) -> None:
         self._database, self._storage, self._wake = database, storage, wake
-        self._trust = Trust(lease)
+        self._free_bytes = settings.free_bytes
+        self._running_limit = settings.running_per_owner
+        self._trust = Trust(settings.lease)
+        self._noticed: frozenset[str] = frozenset()
         self._sweep_at = 0.0
 
     def turn(self, now: float) -> None:
@@ -83,18 +88,59 @@ class Keeper:
         self._trust.observe(now, started)
         if self._trust.holds(now):
             self.rescue()
+        self.end_overdue()
+        self.resume_where_room()
+        self.notice_idle_slots()
         if now >= self._sweep_at:
             self._sweep_at = now + SWEEP_SECONDS
             self.sweep()
 
     def rescue(self) -> None:
         """Put back into the queue what lost its worker."""
-        for job_id in self._lost():
+        with self._database.begin() as session:
+            lost = rescue.expired(session)
+        for job_id in lost:
             with self._database.begin() as session:
-                resource = _rescue_one(session, job_id)
-            if resource is not None:
-                log.warning("job %s: rescued, its worker was lost", job_id)
-                self._wake(resource)
+                job = rescue.rescue_expired(session, job_id)
+            if job is not None:
+                log.warning("job %s: its worker was lost; now %s", job_id, job.state)
+                self._wake(job.resource)
+
+    def end_overdue(self) -> None:
+        """Fail what still waits when its deadline has passed."""
+        overdue = (Job.state == str(State.QUEUED)) & (Job.deadline_at < func.clock_timestamp())
+        for job_id in self._found(overdue):
+            with self._database.begin() as session:
+                job = lock_job(session, job_id)
+                if job.state == State.QUEUED:
+                    now = func.clock_timestamp()
+                    reason = Reason.TIMED_OUT
+                    move(session, job, State.FAILED, by="keeper", reason=reason, ended_at=now)
+            log.info("job %s: its deadline passed before it ran", job_id)
+
+    def resume_where_room(self) -> None:
+        """Queue again what a full disk has paused, once there is room."""
+        full = (Job.state == str(State.PAUSED)) & (Job.reason == str(Reason.DISK_FULL))
+        waiting = self._found(full)
+        if not waiting or self._storage.free_bytes() < self._free_bytes:
+            return
+        for job_id in waiting:
+            with self._database.begin() as session:
+                job = lock_job(session, job_id)
+                if job.state == State.PAUSED and job.reason == Reason.DISK_FULL:
+                    move(session, job, State.QUEUED, by="keeper", reason=Reason.ROOM_AGAIN)
+            log.info("job %s: there is room again", job_id)
+            self._wake(job.resource)
+
+    def notice_idle_slots(self) -> None:
+        """Wake a slot that has been ready beside a waiting job for 15 s, and log it."""
+        with self._database.begin() as session:
+            found = slots.idle_beside_work(session, IDLE_SECONDS, self._running_limit)
+        for resource in found - self._noticed:
+            log.warning("a %s slot is idle beside a waiting job; waking it", resource)
+        for resource in found:
+            self._wake(resource)
+        self._noticed = found
 
     def sweep(self) -> None:
         """Forget expired secrets and keys, slots long gone, and bytes that nothing refers to."""
@@ -110,33 +156,9 @@ class Keeper:
                 self._storage.remove(sha256)
                 session.execute(delete(Blob).where(Blob.sha256 == sha256))
 
-    def _lost(self) -> list[UUID]:
+    def _found(self, condition: ColumnElement[bool]) -> list[UUID]:
         with self._database.begin() as session:
-            found = session.execute(
-                select(Job.id).where(
-                    Job.state == str(State.RUNNING), Job.lease_until < func.clock_timestamp()
-                )
-            )
-            return list(found.scalars())
-
-
-def _rescue_one(session: Session, job_id: UUID) -> str | None:
-    """Requeue a job whose lease is still out now; its resource, or None if it lives after all."""
-    job = lock_job(session, job_id)
-    now = session.execute(select(func.clock_timestamp())).scalar_one()
-    if job.state != State.RUNNING or job.lease_until is None or job.lease_until >= now:
-        return None
-    # The fence rises with the next claim; until then the old worker may still come back and
-    # find its row no longer running.
-    if job.wanted == Wanted.CANCEL:
-        reason = Reason.CANCELED_BY_USER
-        move(session, job, State.CANCELED, by="keeper", reason=reason, ended_at=now)
-        return None
-    if job.wanted == Wanted.PAUSE:
-        move(session, job, State.PAUSED, by="keeper", reason=Reason.PAUSED_BY_USER)
-        return None
-    move(session, job, State.QUEUED, by="keeper", reason=Reason.WORKER_LOST)
-    return job.resource
+            return list(session.execute(select(Job.id).where(condition)).scalars())
 
 
 def _unreferenced(session: Session) -> list[str]:
@@ -192,7 +214,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, stop)
     database = connect(settings, connections=3)
     waker = Waker(make_app(settings))
-    keeper = Keeper(database, Storage(settings.storage), waker.wake, settings.lease)
+    keeper = Keeper(database, Storage(settings.storage), waker.wake, settings)
     while not stopping.is_set():
         try:
             lead(database, keeper, stopping)

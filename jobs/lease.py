@@ -42,7 +42,10 @@ class SavedState:
 
 @dataclass(frozen=True)
 class Claim:
-    """A job given to a slot, with all that running it takes. Checkpoints: newest first."""
+    """A job given to a slot, with all that running it takes. Checkpoints: newest first.
+
+    ``seconds_left`` is how long after the claim its deadline passes; None without one.
+    """
 
     hold: Hold
     owner_id: UUID
@@ -51,6 +54,7 @@ class Claim:
     attempt: int
     inputs: dict[str, str]
     checkpoints: tuple[SavedState, ...]
+    seconds_left: float | None = None
 
 
 @dataclass(frozen=True)
@@ -306,4 +310,12 @@ def _claim_of(session: Session, job: Job) -> Claim:
         checkpoints=tuple(
             SavedState(row.sha256, row.step, row.state_version, row.threads) for row in saved
         ),
+        seconds_left=_seconds_left(session, job),
     )
+
+
+def _seconds_left(session: Session, job: Job) -> float | None:
+    if job.deadline_at is None:
+        return None
+    now = session.execute(select(func.clock_timestamp())).scalar_one()
+    return float((job.deadline_at - now).total_seconds())

@@ -134,6 +134,16 @@ class Job(Base):
             postgresql_where=text("state = 'queued'"),
         ),
         Index("ix_job_lease", "lease_until", postgresql_where=text("state = 'running'")),
+        Index(
+            "ix_job_deadline",
+            "deadline_at",
+            postgresql_where=text("state = 'queued' AND deadline_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_job_full",
+            "reason",
+            postgresql_where=text("state = 'paused' AND reason = 'disk_full'"),
+        ),
         Index("ix_job_owner_id_id", "owner_id", "id"),
         Index("ix_job_tags", "tags", postgresql_using="gin"),
     )
@@ -148,6 +158,7 @@ class Job(Base):
     priority: Mapped[int] = mapped_column(server_default=text("0"))
     tags: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
     parent_id: Mapped[UUID | None] = mapped_column(ForeignKey("job.id"))
+    deadline_at: Mapped[datetime | None]
 
     state: Mapped[str]
     wanted: Mapped[str] = mapped_column(server_default=text("'run'"))
@@ -167,6 +178,7 @@ class Job(Base):
     resumed_from_step: Mapped[int | None]
 
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    queued_at: Mapped[datetime] = mapped_column(server_default=func.now())
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     run_seconds: Mapped[float] = mapped_column(server_default=text("0"))
@@ -237,7 +249,10 @@ class OwnerShare(Base):
 
 
 class Slot(Base):
-    """A place where one job at a time runs: a GPU, or the CPU, of one machine."""
+    """A place where one job at a time runs: a GPU, or the CPU, of one machine.
+
+    ``drained_at`` is since when it takes no further job, because an administrator wants so.
+    """
 
     __tablename__ = "slot"
 
@@ -247,6 +262,7 @@ class Slot(Base):
     device: Mapped[str]
     standby: Mapped[bool] = mapped_column(server_default=text("false"))
     beat_at: Mapped[datetime]
+    drained_at: Mapped[datetime | None]
 
 
 class IdempotencyKey(Base):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -75,6 +75,8 @@ def move(
         raise ValueError(f"no move from {source} to {target}")
     if target is not State.RUNNING:
         values = {"lease_until": None, "slot": None, "wanted": str(Wanted.RUN), **values}
+    if target is State.QUEUED:
+        values = {"queued_at": func.clock_timestamp(), **values}
     fresh = session.execute(
         update(Job)
         .where(Job.id == job.id, Job.state == str(source), Job.fence == job.fence)

@@ -49,6 +49,9 @@ REFUSALS: Mapping[str, Refusal] = {
     "unknown_kind": Refusal(
         404, N_("There is no such kind of job."), N_("GET /api/v1/kinds lists them.")
     ),
+    "unknown_slot": Refusal(
+        404, N_("There is no such slot."), N_("GET /api/v1/workers lists them.")
+    ),
     "malformed_id": Refusal(
         404, N_("The address holds no valid id."), N_("An id looks like a UUID.")
     ),
@@ -102,6 +105,8 @@ FAULTS: Mapping[str, str] = {
     "too_large": N_("%(value)s is too large; at most %(limit)s is taken."),
     "not_above": N_("%(value)s is too small; it must be above %(limit)s."),
     "not_below": N_("%(value)s is too large; it must be below %(limit)s."),
+    "not_a_time": N_("'%(value)s' is no time. Write it like 2030-12-31T18:00:00Z."),
+    "in_the_past": N_("%(value)s has passed already. Give a later time."),
     "too_many": N_("%(value)s entries are too many; at most %(limit)s are taken."),
     "too_few": N_("%(value)s entries are too few; at least %(limit)s are needed."),
     "bad_length": N_("A length of %(value)s is not taken; 1 to %(limit)s characters are."),

@@ -10,11 +10,12 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from pydantic import ValidationError
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import case, delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from engines.kind import Kind, Params
@@ -42,6 +43,7 @@ class Order:
     priority: int = 0
     tags: Sequence[str] = ()
     parent_id: UUID | None = None
+    deadline_at: datetime | None = None
     idempotency_key: str | None = None
 
 
@@ -127,7 +129,10 @@ def resume(session: Session, owner_id: UUID, job_id: UUID) -> Job:
 
 
 def retry(session: Session, owner_id: UUID, job_id: UUID, from_start: bool = False) -> Job:
-    """Try a failed or canceled job again, from its newest checkpoint or from the start."""
+    """Try a failed or canceled job again, from its newest checkpoint or from the start.
+
+    A deadline that has passed meanwhile no longer holds.
+    """
     job = _mine(session, owner_id, job_id)
     if job.state not in (State.FAILED, State.CANCELED):
         return job
@@ -143,6 +148,7 @@ def retry(session: Session, owner_id: UUID, job_id: UUID, from_start: bool = Fal
         deaths=0,
         error=None,
         ended_at=None,
+        deadline_at=case((Job.deadline_at > func.clock_timestamp(), Job.deadline_at)),
     )
 
 
@@ -209,6 +215,9 @@ def _check_frame(order: Order) -> None:
     if order.priority not in PRIORITIES:
         limits = {"value": order.priority, "low": PRIORITIES[0], "high": PRIORITIES[-1]}
         faults.append(Fault("/priority", "out_of_range", limits))
+    if order.deadline_at is not None and order.deadline_at <= datetime.now(UTC):
+        value = {"value": order.deadline_at.isoformat()}
+        faults.append(Fault("/deadline_at", "in_the_past", value))
     if len(order.tags) > MAX_TAGS:
         faults.append(Fault("/tags", "too_many", {"value": len(order.tags), "limit": MAX_TAGS}))
     for position, tag in enumerate(order.tags):
@@ -271,6 +280,7 @@ def _insert(
             priority=order.priority,
             tags=list(order.tags),
             parent_id=order.parent_id,
+            deadline_at=order.deadline_at,
             state=str(State.QUEUED),
             seq=1,
         )
@@ -305,5 +315,6 @@ def _order_digest(order: Order) -> bytes:
         "priority": order.priority,
         "tags": list(order.tags),
         "parent": str(order.parent_id),
+        "deadline": str(order.deadline_at),
     }
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).digest()

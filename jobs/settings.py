@@ -66,6 +66,12 @@ class Settings(BaseModel):
     waiting_per_owner: int = _variable(
         "ATELIER_WAITING_PER_OWNER", 10_000, "Jobs one owner may have waiting.", ge=1
     )
+    free_bytes: int = _variable(
+        "ATELIER_FREE_BYTES",
+        500_000_000,
+        "Bytes of free disk below which no job starts, and none that a full disk paused goes on.",
+        ge=0,
+    )
     upload_bytes: int = _variable(
         "ATELIER_UPLOAD_BYTES", 50_000_000, "Largest upload, in bytes.", ge=1000
     )

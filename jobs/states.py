@@ -50,7 +50,8 @@ class Reason(Word):
     STALLED = "stalled", N_("It showed no sign of life for too long. Retry it.")
     POISONED = "poisoned", N_("It broke at the same place every time. Change it and run it again.")
     TIMED_OUT = "timed_out", N_("Its deadline passed. Retry it with more time.")
-    DISK_FULL = "disk_full", N_("The disk is full. Make room, then resume it.")
+    DISK_FULL = "disk_full", N_("The disk is full. It goes on by itself once there is room.")
+    ROOM_AGAIN = "room_again", N_("There is room on the disk again; it goes on.")
     STORAGE_AWAY = "storage_away", N_("The stored files could not be reached; it is tried again.")
     CANCELED_BY_USER = "canceled_by_user", N_("You canceled it.")
     PAUSED_BY_USER = "paused_by_user", N_("You paused it.")
@@ -71,7 +72,7 @@ MOVES: dict[tuple[State, State], str] = {
     (State.RUNNING, State.CANCELED): "its process is gone because its owner wanted so",
     (State.RUNNING, State.PAUSED): "its process is gone, its checkpoint is stored",
     (State.RUNNING, State.QUEUED): "its worker was lost or stopped; it resumes elsewhere",
-    (State.PAUSED, State.QUEUED): "its owner resumed it",
+    (State.PAUSED, State.QUEUED): "its owner resumed it, or there is room on the disk again",
     (State.PAUSED, State.CANCELED): "its owner canceled it at rest",
     (State.FAILED, State.QUEUED): "its owner asked for another try",
     (State.CANCELED, State.QUEUED): "its owner asked for another try",

@@ -8,6 +8,7 @@ a row refer to them. So whatever a row names is there.
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import shutil
 import tempfile
@@ -97,6 +98,15 @@ class Storage:
         """Forget these bytes; only the sweep may call it, under the blob row's lock."""
         if self.holds(sha256):
             self._fs.rm_file(self._key(sha256))
+
+    def free_bytes(self) -> float:
+        """Room that is left, in bytes; infinite where that cannot be asked, as on S3."""
+        if not self._local:
+            return math.inf
+        place = Path(self._root)
+        while not place.exists():
+            place = place.parent
+        return float(shutil.disk_usage(place).free)
 
     def probe(self) -> None:
         """Raise :class:`StorageError` unless a file can be written, read and removed."""

@@ -34,7 +34,8 @@ def test_every_route_of_the_api_is_described() -> None:
         if not rule.rule.startswith("/api/v1"):
             continue
         path = re.sub(r"<\w+>", "{}", rule.rule.removeprefix("/api/v1"))
-        said = path.replace("{}", "{name}" if path.startswith("/kinds") else "{id}")
+        named = path.startswith(("/kinds", "/workers"))
+        said = path.replace("{}", "{name}" if named else "{id}")
         last = "/" + said.rpartition("/")[2]
         assert f"`{said}`" in API or f" {said}`" in API or f"`{last}`" in API, said
 

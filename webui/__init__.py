@@ -33,7 +33,14 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 def _mount(app: Flask) -> None:
     from webui import health, pages
-    from webui.api import files, jobs, kinds
+    from webui.api import files, jobs, kinds, workers
 
-    for blueprint in (health.health, files.files, jobs.jobs, kinds.kinds, pages.pages):
+    for blueprint in (
+        health.health,
+        files.files,
+        jobs.jobs,
+        kinds.kinds,
+        workers.workers,
+        pages.pages,
+    ):
         app.register_blueprint(blueprint)

@@ -31,6 +31,7 @@ RETRY_SECONDS = 1.0
 STOPPED: dict[Stop, tuple[State, Reason]] = {
     Stop.CANCEL: (State.CANCELED, Reason.CANCELED_BY_USER),
     Stop.PAUSE: (State.PAUSED, Reason.PAUSED_BY_USER),
+    Stop.DEADLINE: (State.FAILED, Reason.TIMED_OUT),
     Stop.YIELD: (State.QUEUED, Reason.WORKER_STOPPED),
 }
 

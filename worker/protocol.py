@@ -42,6 +42,7 @@ class Say(StrEnum):
 class Stop(StrEnum):
     """Why a runner shall stop; all but ``cancel`` leave a checkpoint behind."""
 
+    DEADLINE = "deadline"
     PAUSE = "pause"
     CANCEL = "cancel"
     YIELD = "yield"

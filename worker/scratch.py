@@ -8,8 +8,10 @@ import logging
 import os
 import shutil
 import signal
+import threading
 import time
 from pathlib import Path
+from typing import IO
 
 from jobs.lease import Claim
 from jobs.storage import Storage, StorageError
@@ -71,6 +73,25 @@ class Scratch:
         self.lock.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             self.job_folder.rmdir()
+
+
+def lock_slot(root: Path, name: str, stopping: threading.Event) -> IO[bytes] | None:
+    """Become the only worker of a slot on this machine: wait until an earlier one is gone.
+
+    None when told to stop before that.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    lock = (root / f"{name}.slot").open("ab")
+    while not stopping.is_set():
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log.warning("slot %s: another worker of this machine still has it", name)
+            stopping.wait(1.0)
+        else:
+            return lock
+    lock.close()
+    return None
 
 
 def sweep(root: Path) -> None:

@@ -7,16 +7,13 @@ runner's life to the thread that started it. Wakes only nudge it.
 from __future__ import annotations
 
 import logging
+import shutil
 import threading
 
-from sqlalchemy import func
-from sqlalchemy.dialects.postgresql import insert as upsert
-
 from engines.registry import KINDS
-from jobs import lease
+from jobs import lease, rescue, slots
 from jobs.database import Database, DatabaseDownError
 from jobs.lease import Claim
-from jobs.models import Slot as SlotRow
 from jobs.settings import Settings
 from jobs.states import Reason, State
 from jobs.storage import DamagedError, Storage, StorageError
@@ -44,6 +41,8 @@ class Slot:
         self._shutdown = threading.Event()
         self._changed = threading.Condition()
         self._nudges = self._served = 0
+        self._room = True
+        self._inherited = False
         self._thread = threading.Thread(target=self._live, name="slot")
 
     def start(self) -> None:
@@ -73,6 +72,13 @@ class Slot:
                 self._changed.wait(1.0)
 
     def _live(self) -> None:
+        lock = scratch.lock_slot(self._settings.scratch, self._name, self._shutdown)
+        if lock is None:
+            return
+        with lock:
+            self._serve()
+
+    def _serve(self) -> None:
         scratch.sweep(self._settings.scratch)
         nursery = Nursery(self._spec)
         try:
@@ -89,10 +95,11 @@ class Slot:
         with self._changed:
             seen = self._nudges
         try:
+            self._inherit()
             # A job is only taken by a slot that can start it: another may be faster.
-            ready = nursery.await_standby(LOOK_SECONDS)
-            self._register(ready)
-            if ready and not self._shutdown.is_set() and self._run_next(nursery):
+            ready = nursery.await_standby(LOOK_SECONDS) and self._has_room()
+            is_open = self._register(ready)
+            if ready and is_open and not self._shutdown.is_set() and self._run_next(nursery):
                 return
         except DatabaseDownError as away:
             log.warning("slot %s: database away: %s", self._name, away)
@@ -103,6 +110,15 @@ class Slot:
             self._changed.notify_all()
             if self._nudges == seen and not self._shutdown.is_set():
                 self._changed.wait(LOOK_SECONDS)
+
+    def _inherit(self) -> None:
+        """Put back what an earlier worker of this slot left behind when it died."""
+        if self._inherited:
+            return
+        with self._database.begin() as session:
+            for job in rescue.rescue_predecessor(session, self._name):
+                log.warning("job %s: the slot's last worker died; now %s", job.id, job.state)
+        self._inherited = True
 
     def _run_next(self, nursery: Nursery) -> bool:
         """Claim a job and see it through; whether to look for another at once."""
@@ -182,18 +198,24 @@ class Slot:
         with self._database.begin() as session:
             lease.stop(session, claim.hold, target, reason, 0.0)
 
-    def _register(self, ready: bool) -> None:
-        """Tell the studio that this slot is here."""
-        values = {
-            "machine": self._settings.machine,
-            "resource": self._spec.resource,
-            "device": self._spec.device,
-            "standby": ready,
-            "beat_at": func.clock_timestamp(),
-        }
+    def _has_room(self) -> bool:
+        """Whether a job could save its work here; says so when that changes."""
+        free = shutil.disk_usage(self._settings.data).free
+        room = free >= self._settings.free_bytes
+        if room != self._room:
+            least = self._settings.free_bytes
+            log.warning("slot %s: %s bytes of disk are free, %s needed", self._name, free, least)
+        self._room = room
+        return room
+
+    def _register(self, ready: bool) -> bool:
+        """Tell the studio that this slot is here; whether it may take a job."""
         with self._database.begin() as session:
-            session.execute(
-                upsert(SlotRow)
-                .values(name=self._name, **values)
-                .on_conflict_do_update(index_elements=[SlotRow.name], set_=values)
+            return slots.register(
+                session,
+                self._name,
+                machine=self._settings.machine,
+                resource=self._spec.resource,
+                device=self._spec.device,
+                standby=ready,
             )

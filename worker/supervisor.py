@@ -7,6 +7,7 @@ and committing them, happens on the clerk's thread, so that a beat is never late
 from __future__ import annotations
 
 import logging
+import math
 import signal
 import threading
 import time
@@ -66,6 +67,8 @@ class Supervisor:
         self._ending: Future[None] | None = None
         self._stalled = False
         self._stepped = False
+        left = claim.seconds_left
+        self._deadline = math.inf if left is None else boot_clock() + left
         self._tend: Callable[[], None] = lambda: None
 
     def run(
@@ -83,6 +86,8 @@ class Supervisor:
                 self._hear(self._runner.next_message(TICK_SECONDS))
                 if shutdown.is_set():
                     self._ask_to_stop(Stop.YIELD)
+                if boot_clock() > self._deadline:
+                    self._ask_to_stop(Stop.DEADLINE)
                 self._press_stop()
                 self._watch_for_stall()
                 self._tell_database()

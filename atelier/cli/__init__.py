@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import click
 
-from atelier.cli import jobs, networks, studio, submit
+from atelier.cli import admin, jobs, networks, studio, submit
 from atelier.cli.outcomes import EXIT_CODES, report
 
 
@@ -48,6 +48,7 @@ for _command in (
     jobs.rerun,
     jobs.download,
     networks.weights,
+    admin.admin,
 ):
     atelier.add_command(_command)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from atelier.client import Job
+    from atelier.client import Job, Worker
 
 BAR_WIDTH = 24
 json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON to stdout.")
@@ -32,6 +32,15 @@ def table(jobs: Iterable[Job], now: datetime | None = None) -> Iterator[str]:
         yield (
             f"{job['id']:36} {_cut(job['kind'], 15):<15} {job['status']:<10} {percent:>5}  {age:>7}"
         )
+
+
+def slots(workers: Iterable[Worker]) -> Iterator[str]:
+    """Slots as lines: whether each is drained, and what runs in it."""
+    yield f"{'SLOT':24} {'STATE':<8} {'BEAT':>7}  JOB"
+    for worker in workers:
+        state = "drained" if worker["drained"] else "open"
+        beat = duration(worker["last_beat_seconds"])
+        yield f"{worker['id']:24} {state:<8} {beat:>7}  {worker['job_id'] or '-'}"
 
 
 def page(job: Job) -> Iterator[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,8 @@ from atelier.cli.shown import json_option
 
 if TYPE_CHECKING:
     from atelier.client import Kind
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 @click.command()
@@ -82,6 +86,13 @@ def _common_options() -> list[click.Parameter]:
     # Options are click's decorators; applied to an empty command they can be taken from it.
     @click.option("--priority", type=int, default=0, help="Higher goes first among your own jobs.")
     @click.option("--tag", "tags", multiple=True, help="A word to find the job by; may repeat.")
+    @click.option(
+        "--deadline",
+        "deadline_at",
+        callback=_deadline,
+        metavar="WHEN",
+        help="Give up then: in 90s, 30m, 2h, 3d, or at a time like 2030-12-31T18:00:00Z.",
+    )
     @click.option("--watch", is_flag=True, help="Follow it to its end.")
     @click.option(
         "--output",
@@ -104,7 +115,11 @@ def _submit(kind: Kind, values: dict[str, Any]) -> int:
     studio = connect(WATCH_PATIENCE_SECONDS if values["watch"] or output else 5.0)
     params = given_params(kind["params"], values, studio)
     job = studio.submit(
-        kind["name"], params, priority=values["priority"], tags=list(values["tags"])
+        kind["name"],
+        params,
+        priority=values["priority"],
+        tags=list(values["tags"]),
+        deadline_at=values["deadline_at"],
     )
     if not values["as_json"]:
         click.echo(f"job {job['id']}")
@@ -121,6 +136,18 @@ def _submit(kind: Kind, values: dict[str, Any]) -> int:
     if values["as_json"]:
         shown.document(job)
     return outcomes.of_job(job)
+
+
+def _deadline(_context: object, _option: object, given: str | None) -> datetime | None:
+    if given is None:
+        return None
+    if span := re.fullmatch(r"(\d{1,6})([smhd])", given):
+        return datetime.now(UTC) + timedelta(**{_UNITS[span[2]]: int(span[1])})
+    try:
+        moment = datetime.fromisoformat(given)
+    except ValueError:
+        raise click.BadParameter(f"{given!r} is neither like 2h nor a time.") from None
+    return moment.astimezone()
 
 
 def _quietly(studio: Any, job_id: str) -> Any:

@@ -8,11 +8,11 @@ from uuid import UUID
 
 from sqlalchemy import func, select, text, update
 
-from jobs import lease, service
+from jobs import lease, service, slots
 from jobs.database import Database
 from jobs.keeper import Keeper, Trust
-from jobs.models import Blob, Job
-from jobs.states import State
+from jobs.models import Blob, Job, Slot
+from jobs.states import Reason, State
 from jobs.storage import Storage
 from tests.commissions import Studio, tiny
 
@@ -35,7 +35,7 @@ def test_only_jobs_whose_lease_ran_out_are_rescued(
     """The lost one waits again and its resource is woken; the other runs on."""
     lost, alive = running(ada, -1.0), running(ada, 60.0)
     woken: list[str] = []
-    Keeper(workshop, shelf, woken.append, LEASE).rescue()
+    Keeper(workshop, shelf, woken.append, ada.settings).rescue()
     assert ada.job(lost).state == State.QUEUED
     assert ada.job(lost).reason == "worker_lost"
     assert ada.job(alive).state == State.RUNNING
@@ -51,7 +51,7 @@ def test_a_lost_job_whose_owner_wanted_it_canceled_or_paused_gets_what_was_wante
     ada.ask(service.pause, paused)
     with workshop.begin() as session:
         session.execute(update(Job).values(lease_until=func.clock_timestamp()))
-    Keeper(workshop, shelf, lambda _: None, LEASE).rescue()
+    Keeper(workshop, shelf, lambda _: None, ada.settings).rescue()
     assert ada.job(canceled).state == State.CANCELED
     assert ada.job(paused).state == State.PAUSED
 
@@ -92,7 +92,7 @@ def test_the_sweep_removes_only_old_bytes_that_nothing_refers_to(
     with workshop.begin() as session:
         aged = Blob.touched_at - text("interval '2 hours'")
         session.execute(update(Blob).where(Blob.sha256 != fresh).values(touched_at=aged))
-    Keeper(workshop, shelf, lambda _: None, LEASE).sweep()
+    Keeper(workshop, shelf, lambda _: None, ada.settings).sweep()
     assert not shelf.holds(old)
     assert shelf.holds(fresh)
     with workshop.begin() as session:
@@ -100,3 +100,82 @@ def test_the_sweep_removes_only_old_bytes_that_nothing_refers_to(
     assert fresh in left
     assert old not in left
     assert len(left) == 2  # ada's picture is referred to by her file
+
+
+def test_a_job_that_still_waits_at_its_deadline_fails_and_says_so(
+    workshop: Database, ada: Studio, shelf: Storage
+) -> None:
+    """One without a deadline, or with a later one, waits on."""
+    picture = ada.ids[Path("photo")]
+    late = ada.submit(tiny(picture, picture, 1), deadline_at=in_a_minute())
+    patient = ada.submit(tiny(picture, picture, 1), deadline_at=in_a_minute())
+    with workshop.begin() as session:
+        past = func.clock_timestamp() - text("interval '1 second'")
+        session.execute(update(Job).where(Job.id == late).values(deadline_at=past))
+    Keeper(workshop, shelf, lambda _: None, ada.settings).end_overdue()
+    assert (ada.job(late).state, ada.job(late).reason) == (State.FAILED, "timed_out")
+    assert ada.job(patient).state == State.QUEUED
+
+
+def test_a_retry_after_the_deadline_has_none(workshop: Database, ada: Studio) -> None:
+    """Else it would fail again at once."""
+    picture = ada.ids[Path("photo")]
+    job_id = ada.submit(tiny(picture, picture, 1), deadline_at=in_a_minute())
+    ada.ask(service.cancel, job_id)
+    with workshop.begin() as session:
+        session.execute(update(Job).values(deadline_at=func.now() - text("interval '1 second'")))
+    assert ada.ask(service.retry, job_id).deadline_at is None
+
+
+def test_what_a_full_disk_paused_goes_on_once_there_is_room(
+    workshop: Database, ada: Studio, shelf: Storage
+) -> None:
+    """Not before; and what its owner paused stays paused."""
+    stopped, rested = running(ada, 60.0), running(ada, 60.0)
+    for job_id, reason in ((stopped, Reason.DISK_FULL), (rested, Reason.PAUSED_BY_USER)):
+        with workshop.begin() as session:
+            lease.stop(session, lease.Hold(job_id, 1), State.PAUSED, reason, 1.0)
+    woken: list[str] = []
+    full = ada.settings.changed(free_bytes=2**62)
+    Keeper(workshop, shelf, woken.append, full).resume_where_room()
+    assert ada.job(stopped).state == State.PAUSED
+    roomy = ada.settings.changed(free_bytes=0)
+    Keeper(workshop, shelf, woken.append, roomy).resume_where_room()
+    assert (ada.job(stopped).state, ada.job(stopped).reason) == (State.QUEUED, "room_again")
+    assert ada.job(rested).state == State.PAUSED
+    assert woken == ["cpu"]
+
+
+def test_a_slot_idle_beside_a_waiting_job_is_woken(
+    workshop: Database, ada: Studio, shelf: Storage
+) -> None:
+    """After 15 s; not a drained one, and not for a job that its owner's limit holds back."""
+    picture = ada.ids[Path("photo")]
+    ada.submit(tiny(picture, picture, 1))
+    with workshop.begin() as session:
+        assert slots.register(
+            session, "cpu:0@test", machine="test", resource="cpu", device="cpu", standby=True
+        )
+    assert woken_for_idleness(workshop, ada, shelf) == []
+    with workshop.begin() as session:
+        session.execute(update(Job).values(queued_at=Job.queued_at - text("interval '16 seconds'")))
+    assert woken_for_idleness(workshop, ada, shelf) == ["cpu"]
+    with workshop.begin() as session:
+        slots.drain(session, "cpu:0@test")
+    assert woken_for_idleness(workshop, ada, shelf) == []
+    with workshop.begin() as session:
+        slots.undrain(session, "cpu:0@test")
+        session.execute(update(Slot).values(beat_at=Slot.beat_at - text("interval '1 minute'")))
+    assert woken_for_idleness(workshop, ada, shelf) == []
+
+
+def woken_for_idleness(workshop: Database, person: Studio, shelf: Storage) -> list[str]:
+    """What a keeper wakes because a slot idles beside work."""
+    woken: list[str] = []
+    Keeper(workshop, shelf, woken.append, person.settings).notice_idle_slots()
+    return woken
+
+
+def in_a_minute() -> datetime:
+    """A deadline that can be given."""
+    return datetime.now(UTC) + timedelta(minutes=1)

@@ -68,6 +68,18 @@ FRAME: dict[str, tuple[dict[str, Any], str, str]] = {
     "a priority in words": ({"priority": "high"}, "/priority", "wrong_type"),
     "a true priority": ({"priority": True}, "/priority", "wrong_type"),
     "half a priority": ({"priority": 1.5}, "/priority", "wrong_type"),
+    "a deadline in words": ({"deadline_at": "tomorrow"}, "/deadline_at", "not_a_time"),
+    "a deadline without an offset": (
+        {"deadline_at": "2999-01-01T00:00:00"},
+        "/deadline_at",
+        "not_a_time",
+    ),
+    "a deadline that has passed": (
+        {"deadline_at": "2001-01-01T00:00:00Z"},
+        "/deadline_at",
+        "in_the_past",
+    ),
+    "a deadline that is a number": ({"deadline_at": 7}, "/deadline_at", "wrong_type"),
     "tags that are no list": ({"tags": "night"}, "/tags", "wrong_type"),
     "a tag that is no text": ({"tags": ["night", 7]}, "/tags/1", "wrong_type"),
     "an empty tag": ({"tags": [""]}, "/tags/0", "bad_length"),

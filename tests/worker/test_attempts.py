@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -15,10 +16,10 @@ from PIL import Image
 
 from atelier.local import Stack
 from engines import pictures
-from jobs import service
+from jobs import service, slots
 from jobs.database import Database
 from jobs.ids import new_id
-from jobs.models import Checkpoint, Job, Owner
+from jobs.models import Checkpoint, Job, Owner, Slot
 from jobs.settings import Settings
 from jobs.storage import Storage, digest
 from tests.commissions import Studio, tiny
@@ -125,10 +126,10 @@ def test_a_stopped_worker_saves_its_job_which_ends_bit_identical_elsewhere(
     assert studio.outputs(job_id)[0].sha256 == undisturbed
 
 
-def test_a_killed_worker_takes_its_runner_along_and_the_keeper_rescues_the_job(
+def test_a_killed_worker_takes_its_runner_along_and_its_successor_puts_the_job_back(
     stack: Stack, studio: Studio, params: dict[str, Any], undisturbed: str
 ) -> None:
-    """Nobody computes for a dead supervisor; the lease runs out and the job goes on."""
+    """Nobody computes for a dead supervisor, and nobody waits for its lease."""
     job_id = studio.submit(params)
     saved_once(studio, job_id)
     runner = os.pidfd_open(runner_of(studio, job_id))
@@ -250,3 +251,44 @@ def own_picture(studio: Studio, path: Path, colour: str) -> tuple[str, Path]:
     path.write_bytes(pictures.encode_png(Image.new("RGB", (96, 64), colour)))
     id_, sha256 = studio.upload(path), digest(path)
     return id_, Path(studio.settings.storage) / sha256[:2] / sha256
+
+
+def test_a_run_at_its_deadline_fails_and_a_retry_goes_on_from_where_it_was(
+    studio: Studio, params: dict[str, Any], undisturbed: str
+) -> None:
+    """Bit for bit, because the run is saved before it leaves."""
+    job_id = studio.submit(params, deadline_at=datetime.now(UTC) + timedelta(seconds=3))
+    ended = studio.wait_for_end(job_id)
+    assert (ended.state, ended.reason) == ("failed", "timed_out")
+    assert ended.progress["step"] > 0
+    studio.ask(service.retry, job_id)
+    assert studio.wait_for_end(job_id).state == "succeeded"
+    assert studio.job(job_id).resumed_from_step
+    assert studio.outputs(job_id)[0].sha256 == undisturbed
+
+
+def test_a_drained_slot_finishes_its_run_and_takes_no_other(
+    studio: Studio, params: dict[str, Any]
+) -> None:
+    """Until it is undrained."""
+    first = studio.submit(params)
+    name = studio.wait(first, until=lambda job: job.state == "running").slot
+    assert name
+    with studio.database.begin() as session:
+        slots.drain(session, name)
+    second = studio.submit(params)
+    assert studio.wait_for_end(first).state == "succeeded"
+
+    def rests() -> bool:
+        with studio.database.begin() as session:
+            row = session.get(Slot, name)
+            return bool(row and row.standby and row.beat_at > since)
+
+    since = studio.job(first).ended_at or datetime.max.replace(tzinfo=UTC)
+    studio.wait(second, until=lambda _: rests())
+    assert studio.job(second).state == "queued"
+    with studio.database.begin() as session:
+        slots.undrain(session, name)
+    studio.wait(second, until=lambda job: job.state == "running")
+    studio.ask(service.cancel, second)
+    studio.wait_for_end(second)

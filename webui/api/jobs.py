@@ -21,7 +21,7 @@ jobs = Blueprint("jobs", __name__, url_prefix="/api/v1/jobs")
 POLL_SECONDS = 1
 WAIT_TICK_SECONDS = 0.2
 DEFAULT_PAGE = 20
-ORDER_FIELDS = frozenset({"kind", "params", "priority", "tags"})
+ORDER_FIELDS = frozenset({"kind", "params", "priority", "tags", "deadline_at"})
 Act = Callable[[Any, UUID, UUID], Job]
 
 
@@ -35,6 +35,7 @@ def submit() -> Response:
         params=reading.typed(body, "params", dict, {}),
         priority=reading.typed(body, "priority", int, 0),
         tags=reading.texts(body, "tags"),
+        deadline_at=reading.moment(body, "deadline_at"),
         idempotency_key=request.headers.get("Idempotency-Key"),
     )
     with studio().database.begin() as session:

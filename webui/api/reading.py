@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -63,6 +64,22 @@ def texts(body: dict[str, Any], name: str) -> list[str]:
     values = typed(body, name, list, [])
     entries = {f"{name}/{position}": value for position, value in enumerate(values)}
     return [storable(entry, typed(entries, entry, str, "")) for entry in entries]
+
+
+def moment(body: dict[str, Any], name: str) -> datetime | None:
+    """``body[name]`` as an RFC 3339 time with its offset; None when it is absent."""
+    if body.get(name) is None:
+        return None
+    text = typed(body, name, str, "")
+    try:
+        read = datetime.fromisoformat(text)
+    except ValueError:
+        read = None
+    if read is None or read.tzinfo is None:
+        raise RefusedError(
+            "invalid", faults=[Fault(f"/{name}", "not_a_time", {"value": text[:80]})]
+        )
+    return read
 
 
 def query(name: str) -> str:

@@ -10,7 +10,7 @@ from flask import url_for
 
 from engines.kind import Kind
 from jobs.listing import Place
-from jobs.models import File, Job
+from jobs.models import File, Job, Slot
 from jobs.service import is_settled, shown_status
 from jobs.states import Reason
 from webui.texts import _, phase_text
@@ -46,6 +46,7 @@ def job(row: Job, outputs: Sequence[File], place: Place | None) -> dict[str, Any
         "run_seconds": row.run_seconds,
         "attempt": row.attempt,
         "resumed_from_step": row.resumed_from_step,
+        "deadline_at": time(row.deadline_at),
         "created_at": time(row.created_at),
         "started_at": time(row.started_at),
         "ended_at": time(row.ended_at),
@@ -99,6 +100,20 @@ def file(row: File) -> dict[str, Any]:
         "width": row.width,
         "height": row.height,
         "url": url_for("files.content", file_id=row.id),
+    }
+
+
+def worker(slot: Slot, running: Job | None, now: datetime) -> dict[str, Any]:
+    """A slot, and what runs in it."""
+    return {
+        "id": slot.name,
+        "machine": slot.machine,
+        "resource": slot.resource,
+        "device": slot.device,
+        "ready": slot.standby,
+        "drained": slot.drained_at is not None,
+        "job_id": str(running.id) if running else None,
+        "last_beat_seconds": round((now - slot.beat_at).total_seconds(), 1),
     }
 
 

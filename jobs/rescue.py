@@ -1,0 +1,57 @@
+"""Putting back into the queue what lost its worker."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from jobs.models import Job
+from jobs.moves import lock_job, move
+from jobs.states import Reason, State, Wanted
+
+
+def expired(session: Session) -> Sequence[UUID]:
+    """Jobs whose lease has run out."""
+    query = select(Job.id).where(
+        Job.state == str(State.RUNNING), Job.lease_until < func.clock_timestamp()
+    )
+    return session.execute(query).scalars().all()
+
+
+def rescue_expired(session: Session, job_id: UUID) -> Job | None:
+    """Requeue a job whose lease is still out now; None if it lives after all."""
+    job = lock_job(session, job_id)
+    now = session.execute(select(func.clock_timestamp())).scalar_one()
+    if job.state != State.RUNNING or job.lease_until is None or job.lease_until >= now:
+        return None
+    return _put_back(session, job, by="keeper")
+
+
+def rescue_predecessor(session: Session, slot: str) -> Sequence[Job]:
+    """Requeue what ran in ``slot`` before its worker died, without waiting for the lease.
+
+    Only the slot's new worker may ask, and only while it holds the slot's lock on its machine:
+    then the old worker is gone, and the kernel has ended its runner with it.
+    """
+    query = select(Job.id).where(Job.slot == slot, Job.state == str(State.RUNNING))
+    found = session.execute(query).scalars().all()
+    jobs = [lock_job(session, job_id) for job_id in found]
+    return [
+        _put_back(session, job, by="worker")
+        for job in jobs
+        if job.state == State.RUNNING and job.slot == slot
+    ]
+
+
+def _put_back(session: Session, job: Job, *, by: str) -> Job:
+    """The fence rises with the next claim; until then a worker that comes back after all finds
+    its row no longer running."""
+    if job.wanted == Wanted.CANCEL:
+        reason, now = Reason.CANCELED_BY_USER, func.clock_timestamp()
+        return move(session, job, State.CANCELED, by=by, reason=reason, ended_at=now)
+    if job.wanted == Wanted.PAUSE:
+        return move(session, job, State.PAUSED, by=by, reason=Reason.PAUSED_BY_USER)
+    return move(session, job, State.QUEUED, by=by, reason=Reason.WORKER_LOST)

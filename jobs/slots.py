@@ -1,0 +1,99 @@
+"""The slots that serve the studio: who is here, who is drained, who is idle beside work."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.orm import Session
+
+from jobs.models import Job, OwnerShare, Slot
+from jobs.refusals import RefusedError
+from jobs.states import State
+
+FRESH = timedelta(seconds=5)
+
+
+def register(
+    session: Session, name: str, *, machine: str, resource: str, device: str, standby: bool
+) -> bool:
+    """Say that a slot is here and whether a runner waits in it; whether it may take a job."""
+    values: dict[str, Any] = {
+        "machine": machine,
+        "resource": resource,
+        "device": device,
+        "standby": standby,
+        "beat_at": func.clock_timestamp(),
+    }
+    drained_at = session.execute(
+        upsert(Slot)
+        .values(name=name, **values)
+        .on_conflict_do_update(index_elements=[Slot.name], set_=values)
+        .returning(Slot.drained_at)
+    ).scalar_one()
+    return drained_at is None
+
+
+def listing(session: Session) -> list[tuple[Slot, Job | None]]:
+    """Every slot with the job that runs in it, by name."""
+    running = (Job.slot == Slot.name) & (Job.state == str(State.RUNNING))
+    query = select(Slot, Job).outerjoin(Job, running).order_by(Slot.name)
+    return [(slot, job) for slot, job in session.execute(query)]
+
+
+def drain(session: Session, name: str) -> None:
+    """Let the slot finish what runs in it and take nothing more.
+
+    Raises :class:`RefusedError` (``unknown_slot``).
+    """
+    _set_drained(session, name, func.coalesce(Slot.drained_at, func.clock_timestamp()))
+
+
+def undrain(session: Session, name: str) -> None:
+    """Let the slot take jobs again. Raises :class:`RefusedError` (``unknown_slot``)."""
+    _set_drained(session, name, None)
+
+
+def idle_beside_work(session: Session, seconds: float, running_limit: int) -> frozenset[str]:
+    """Resources with a slot that has been ready beside a waiting job for ``seconds``.
+
+    A job that its owner's limit holds back waits rightly.
+    """
+    silence = func.clock_timestamp() - FRESH
+    long_ago = func.clock_timestamp() - timedelta(seconds=seconds)
+    busy = select(Job.id).where(Job.slot == Slot.name, Job.state == str(State.RUNNING))
+    due = (
+        select(Job.id)
+        .join(
+            OwnerShare,
+            (OwnerShare.owner_id == Job.owner_id) & (OwnerShare.resource == Job.resource),
+        )
+        .where(
+            Job.resource == Slot.resource,
+            Job.state == str(State.QUEUED),
+            Job.queued_at < long_ago,
+            OwnerShare.running < running_limit,
+        )
+    )
+    idle = select(Slot.resource).where(
+        Slot.standby,
+        Slot.drained_at.is_(None),
+        Slot.beat_at > silence,
+        ~busy.exists(),
+        due.exists(),
+    )
+    return frozenset(session.execute(idle.distinct()).scalars())
+
+
+def _set_drained(session: Session, name: str, drained_at: Any) -> None:
+    found = session.execute(
+        update(Slot)
+        .where(Slot.name == name)
+        .values(drained_at=drained_at)
+        .returning(Slot.name)
+        .execution_options(synchronize_session=False)
+    ).first()
+    if found is None:
+        raise RefusedError("unknown_slot")
