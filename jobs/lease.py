@@ -90,8 +90,6 @@ def claim(
     if best is None:
         return None
     now = func.clock_timestamp()
-    share.served_at = now
-    session.flush()
     job = move(
         session,
         best,
@@ -297,9 +295,8 @@ def _lock_fairest_share(session: Session, resource: str, running_limit: int) -> 
 
 
 def _claim_of(session: Session, job: Job) -> Claim:
-    saved = session.execute(
-        select(Checkpoint).where(Checkpoint.job_id == job.id).order_by(Checkpoint.id.desc())
-    ).scalars()
+    query = select(Checkpoint).where(Checkpoint.job_id == job.id).order_by(Checkpoint.id.desc())
+    saved = session.execute(query).scalars() if job.attempt > 1 else ()
     return Claim(
         hold=Hold(job.id, job.fence),
         owner_id=job.owner_id,

@@ -99,14 +99,18 @@ def move(
 
 
 def count(session: Session, owner_id: UUID, resource: str, changes: dict[State, int]) -> None:
-    """Keep a locked share's counts in step with the states."""
+    """Keep a locked share's counts in step with the states, and when it was last served."""
+    started = changes.get(State.RUNNING, 0)
+    values: dict[str, Any] = {
+        "waiting": OwnerShare.waiting + changes.get(State.QUEUED, 0),
+        "running": OwnerShare.running + started,
+    }
+    if started > 0:
+        values["served_at"] = func.clock_timestamp()
     session.execute(
         update(OwnerShare)
         .where(OwnerShare.owner_id == owner_id, OwnerShare.resource == resource)
-        .values(
-            waiting=OwnerShare.waiting + changes.get(State.QUEUED, 0),
-            running=OwnerShare.running + changes.get(State.RUNNING, 0),
-        )
+        .values(**values)
         .execution_options(synchronize_session=False)
     )
 
