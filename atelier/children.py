@@ -17,7 +17,7 @@ from atelier.guard import guarded
 
 LOG_BYTES = 5_000_000
 FIRST_BACKOFF = 0.5
-LONGEST_BACKOFF = 30.0
+LONGEST_BACKOFF = 5.0
 # One that lived this long is not failing at its start: its backoff begins anew.
 STEADY_SECONDS = 60.0
 

@@ -90,6 +90,9 @@ class Settings(BaseModel):
     studio_token: str = _variable(
         "ATELIER_TOKEN", "", "Token the command line shows; else data/token."
     )
+    traces: str = _variable(
+        "ATELIER_TRACES", "", "Folder in which runs note each step they begin; empty: nowhere."
+    )
     chromium: str = _variable(
         "ATELIER_CHROMIUM", "/usr/bin/chromium", "Browser of the browser tests."
     )

@@ -65,6 +65,8 @@ class Assignment:
     """
 
     job_id: str
+    fence: int
+    slot: str
     kind: str
     params: dict[str, Any]
     inputs: dict[str, str]
@@ -74,6 +76,7 @@ class Assignment:
     lock: str
     log: str
     weights: str
+    traces: str
     threads: int
     step_until: float
 

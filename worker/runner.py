@@ -28,6 +28,7 @@ from worker import forks, parting
 from worker.control import Control
 from worker.pace import Estimate, Pace
 from worker.protocol import Assignment, SavedFile, Say, Sender, Stop
+from worker.trace import Trace
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -50,6 +51,7 @@ class Run:
         self._folder = Path(assignment.folder)
         self._kind: Kind = KINDS[assignment.kind]
         self._step = 0
+        self._trace = Trace(assignment.traces, assignment.job_id, assignment.fence, assignment.slot)
         self._checkpoints = Pace.of_checkpoints()
         self._previews = Pace.of_previews()
         self._told_at = 0.0
@@ -67,6 +69,7 @@ class Run:
             stop = self._control.stop_wanted() if goes_on else Stop.YIELD
             if stop is not None:
                 return self._leave(stop)
+            self._trace.begin(self._step)
             metrics = self._engine.step()
             self._step += 1
             self._show(metrics)

@@ -172,6 +172,8 @@ class Slot:
         logs.mkdir(parents=True, exist_ok=True)
         return Assignment(
             job_id=job_id,
+            fence=claim.hold.fence,
+            slot=self._name,
             kind=claim.kind,
             params=claim.params,
             inputs=place.bring_inputs(self._storage, claim.inputs),
@@ -181,6 +183,7 @@ class Slot:
             lock=str(place.lock),
             log=str(logs / f"{job_id}.log"),
             weights=str(self._settings.weights),
+            traces=self._settings.traces,
             threads=self._settings.cpu_threads,
             step_until=until,
         )

@@ -27,6 +27,7 @@ FIELDS = {
     "run_seconds",
     "attempt",
     "resumed_from_step",
+    "deadline_at",
     "created_at",
     "started_at",
     "ended_at",

@@ -1,0 +1,178 @@
+"""The attacker: faults chosen by a seed, done to a real studio while it works."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import redis
+from sqlalchemy import select
+
+from atelier.children import Child
+from atelier.local import Stack
+from jobs.database import Database, DatabaseDownError
+from jobs.models import Checkpoint
+
+TURN_SECONDS = 0.1
+
+
+class Attacker:
+    """Does one fault at a time; the stack restarts what dies, as in life."""
+
+    def __init__(self, stack: Stack, database: Database, seed: int) -> None:
+        self._stack, self._database = stack, database
+        self._random = random.Random(seed)
+        self._lease = stack.settings.lease
+        self.done: list[tuple[float, str]] = []
+        self._faults: dict[str, Callable[[], bool]] = {
+            "runner killed": lambda: self._to_a_runner(signal.SIGKILL),
+            "runner terminated": lambda: self._to_a_runner(signal.SIGTERM),
+            "runner stopped for longer than a lease": self._stop_a_runner,
+            "fork server killed": self._kill_a_fork_server,
+            "worker killed": lambda: self._signal("worker:", signal.SIGKILL),
+            "worker terminated": lambda: self._signal("worker:", signal.SIGTERM),
+            "worker stopped for longer than a lease": lambda: self._stop("worker:", 1.5),
+            "keeper killed": lambda: self._signal("keeper", signal.SIGKILL),
+            "keeper stopped for longer than a lease": lambda: self._stop("keeper", 1.5),
+            "web killed": lambda: self._signal("web", signal.SIGKILL),
+            "redis killed": lambda: self._signal("valkey", signal.SIGKILL),
+            "redis emptied": self._empty_redis,
+            "redis hung": lambda: self._stop("valkey", 1.0),
+            "database restarted": lambda: self._signal("postgres", signal.SIGINT),
+            "database away for two leases": lambda: self._stop_group("postgres", 2.2),
+            "newest checkpoint truncated": lambda: self._damage(truncate),
+            "a bit of the newest checkpoint flipped": lambda: self._damage(flip_a_bit),
+        }
+
+    def attack(self, faults: int, going_on: Callable[[], bool]) -> None:
+        """Do ``faults`` faults, as long as there is something to attack."""
+        names = self._order(faults)
+        for name in names:
+            if not going_on():
+                return
+            self._let_pass(self._random.uniform(0.2, 0.8) * self._lease)
+            with suppress(ProcessLookupError, DatabaseDownError):
+                if self._faults[name]():
+                    self.done.append((time.monotonic(), name))
+
+    def _order(self, faults: int) -> Iterator[str]:
+        """Every fault equally often, in an order of the seed."""
+        while faults > 0:
+            round_ = list(self._faults)
+            self._random.shuffle(round_)
+            yield from round_[:faults]
+            faults -= len(round_)
+
+    def _let_pass(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            self._stack.turn(TURN_SECONDS)
+
+    def _signal(self, name: str, number: int) -> bool:
+        child = self._some_child(name)
+        if child is None:
+            return False
+        os.kill(child.pid, number)
+        return True
+
+    def _stop(self, name: str, leases: float) -> bool:
+        child = self._some_child(name)
+        if child is None:
+            return False
+        return self._pause([child.pid], leases)
+
+    def _stop_group(self, name: str, leases: float) -> bool:
+        child = self._some_child(name)
+        if child is None:
+            return False
+        return self._pause([child.pid, *children_of(child.pid)], leases)
+
+    def _stop_a_runner(self) -> bool:
+        runners = list(self._runners())
+        return bool(runners) and self._pause([self._random.choice(runners)], 1.5)
+
+    def _to_a_runner(self, number: int) -> bool:
+        runners = list(self._runners())
+        if runners:
+            os.kill(self._random.choice(runners), number)
+        return bool(runners)
+
+    def _kill_a_fork_server(self) -> bool:
+        servers = [pid for worker in self._workers() for pid in children_of(worker.pid)]
+        if servers:
+            os.kill(self._random.choice(servers), signal.SIGKILL)
+        return bool(servers)
+
+    def _pause(self, pids: list[int], leases: float) -> bool:
+        """SIGSTOP, and SIGCONT whatever happens meanwhile."""
+        try:
+            for pid in pids:
+                os.kill(pid, signal.SIGSTOP)
+            self._let_pass(leases * self._lease)
+        finally:
+            for pid in pids:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+        return True
+
+    def _empty_redis(self) -> bool:
+        address = self._stack.settings.redis_url.replace("redis+socket://", "unix://")
+        with suppress(redis.RedisError):
+            with redis.Redis.from_url(address, socket_timeout=2) as server:
+                server.flushall()
+            return True
+        return False
+
+    def _damage(self, how: Callable[[Path], None]) -> bool:
+        with self._database.begin() as session:
+            newest = select(Checkpoint.sha256).order_by(Checkpoint.id.desc()).limit(1)
+            sha256 = session.execute(newest).scalar_one_or_none()
+        path = Path(self._stack.settings.storage, (sha256 or "")[:2], sha256 or "")
+        if not path.is_file():
+            return False
+        with suppress(FileNotFoundError):
+            how(path)
+            return True
+        return False
+
+    def _some_child(self, name: str) -> Child | None:
+        found = [child for child in self._stack.children if child.name.startswith(name)]
+        running = [child for child in found if child.running]
+        return self._random.choice(running) if running else None
+
+    def _workers(self) -> Iterator[Child]:
+        return (c for c in self._stack.children if c.name.startswith("worker:") and c.running)
+
+    def _runners(self) -> Iterator[int]:
+        """Standbys too: an attacker cannot know which of them works."""
+        for worker in self._workers():
+            for server in children_of(worker.pid):
+                yield from children_of(server)
+
+
+def children_of(pid: int) -> list[int]:
+    """Process ids of all children, whichever thread started them."""
+    found: list[int] = []
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            found += map(int, (task / "children").read_text().split())
+    return found
+
+
+def truncate(path: Path) -> None:
+    """Cut a stored file in the middle."""
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def flip_a_bit(path: Path) -> None:
+    """Change one bit in the middle of a stored file."""
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 2)
+        byte = file.read(1)
+        file.seek(-1, os.SEEK_CUR)
+        file.write(bytes([byte[0] ^ 1]))

@@ -1,0 +1,124 @@
+"""The judge: from records alone, every promise that was broken, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from tests.chaos.records import Answer, Begun, Stored, by_job
+
+ENDS = ("succeeded", "failed", "canceled")
+# What an attack on machines and services may leave as a reason of a move back to the queue.
+HARMLESS = ("worker_lost", "worker_stopped", "storage_away", "stalled", "resumed_by_user")
+
+
+def broken_promises(
+    steps: Iterable[Begun],
+    told: Sequence[Answer],
+    jobs: Mapping[str, Stored],
+    expected: Mapping[str, str],
+    longest_loss: float,
+) -> list[str]:
+    """Everything that should not have happened; empty when all held.
+
+    ``expected`` is the result's SHA-256 of an undisturbed run by job, ``longest_loss`` the
+    seconds of work that one death may cost.
+    """
+    traces = by_job(steps)
+    return [
+        *_lost(told, jobs),
+        *_ended_twice(jobs),
+        *_canceled_in_vain(told, jobs),
+        *_overlaps(traces),
+        *_gaps_in_fences(traces, jobs),
+        *_too_much_lost(traces, longest_loss),
+        *_wrong_reasons(jobs),
+        *_other_bits(jobs, expected),
+    ]
+
+
+def _lost(told: Sequence[Answer], jobs: Mapping[str, Stored]) -> Iterator[str]:
+    for answer in told:
+        if answer.what != "submit":
+            continue
+        if answer.job not in jobs:
+            yield f"job {answer.job} was acknowledged and is gone"
+        elif jobs[answer.job].status not in ENDS:
+            yield f"job {answer.job} never ended: it is {jobs[answer.job].status}"
+
+
+def _ended_twice(jobs: Mapping[str, Stored]) -> Iterator[str]:
+    for job in jobs.values():
+        ends = [to for _, to, _ in job.moves if to in ENDS]
+        if len(ends) > 1:
+            yield f"job {job.job} ended {len(ends)} times: {', '.join(ends)}"
+        for (_, to, _), (source, _, _) in zip(job.moves, job.moves[1:], strict=False):
+            if source != to:
+                yield f"job {job.job} moved from {source} while it was {to}"
+
+
+def _canceled_in_vain(told: Sequence[Answer], jobs: Mapping[str, Stored]) -> Iterator[str]:
+    for answer in told:
+        if answer.what != "cancel" or answer.status in ("succeeded", "failed"):
+            continue
+        job = jobs.get(answer.job)
+        if job is not None and job.status != "canceled":
+            yield f"job {answer.job}: a cancel was acknowledged, and it {job.status}"
+
+
+def _overlaps(traces: Mapping[str, list[Begun]]) -> Iterator[str]:
+    for job, steps in traces.items():
+        newest = steps[0]
+        for step in steps[1:]:
+            if step.fence < newest.fence:
+                yield (
+                    f"job {job}: runner {step.pid} began step {step.step} under fence {step.fence}"
+                    f" after runner {newest.pid} had begun under fence {newest.fence}"
+                )
+                break
+            if step.fence == newest.fence and step.pid != newest.pid:
+                yield f"job {job}: runners {newest.pid} and {step.pid} share fence {step.fence}"
+                break
+            newest = step
+
+
+def _gaps_in_fences(traces: Mapping[str, list[Begun]], jobs: Mapping[str, Stored]) -> Iterator[str]:
+    for job, steps in traces.items():
+        if job not in jobs:
+            continue
+        claims = sum(1 for _, to, _ in jobs[job].moves if to == "running")
+        fences = {step.fence for step in steps}
+        if max(fences) > claims:
+            yield f"job {job}: a step ran under fence {max(fences)}, but it has {claims} claims"
+
+
+def _too_much_lost(traces: Mapping[str, list[Begun]], longest: float) -> Iterator[str]:
+    for job, steps in traces.items():
+        for lost in losses(steps):
+            if lost > longest:
+                yield f"job {job}: {lost:.1f} s of work were lost at once"
+
+
+def losses(steps: Sequence[Begun]) -> Iterator[float]:
+    """Seconds of work done twice, for every change of runner in one job's steps."""
+    for position, step in enumerate(steps[1:], start=1):
+        before = steps[position - 1]
+        if step.fence != before.fence:
+            again = [s for s in steps[:position] if s.step == step.step and s.fence < step.fence]
+            yield before.at - again[-1].at if again else 0.0
+
+
+def _wrong_reasons(jobs: Mapping[str, Stored]) -> Iterator[str]:
+    for job in jobs.values():
+        if job.status == "failed":
+            yield f"job {job.job} failed: {job.moves[-1][2]}"
+        for source, to, reason in job.moves:
+            if source == "running" and to == "queued" and reason not in HARMLESS:
+                yield f"job {job.job} went back to the queue with reason {reason}"
+
+
+def _other_bits(jobs: Mapping[str, Stored], expected: Mapping[str, str]) -> Iterator[str]:
+    for job in jobs.values():
+        if job.status == "succeeded" and job.result is None:
+            yield f"job {job.job} succeeded without a result"
+        elif job.status == "succeeded" and job.result != expected.get(job.job, job.result):
+            yield f"job {job.job}: its result differs from an undisturbed run's"

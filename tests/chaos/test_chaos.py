@@ -1,0 +1,12 @@
+"""A short battle: what the studio promises holds while everything around it dies."""
+
+from __future__ import annotations
+
+from tests.chaos.battle import fight, told
+
+
+def test_every_promise_is_kept_under_attack() -> None:
+    outcome = fight(jobs=24, faults=10, seed=20, lease=3.0)
+    assert outcome.broken == [], told(outcome)
+    assert sum(outcome.faults.values()) >= 5, told(outcome)
+    assert outcome.statuses.get("succeeded", 0) >= 15, told(outcome)
