@@ -8,7 +8,8 @@ TEXTS := webui/translations
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo up test bench check texts
+export JOBS FAULTS SEED
+.PHONY: help demo up test chaos bench check texts
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -26,6 +27,9 @@ check: $(VENV)/.installed-dev ## style and types
 
 test: check browser ## everything: style, types, tests with real services and a real browser
 	$(BIN)/pytest
+
+chaos: $(VENV)/.installed-dev ## attack a studio: JOBS=60 FAULTS=25 SEED=1 ATELIER_LEASE=3
+	$(BIN)/python -W error -m tests.chaos
 
 bench: $(VENV)/.installed-dev ## measure, and print ratios
 	$(BIN)/python -m bench

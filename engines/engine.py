@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from engines.state import State
 
 Metrics = Mapping[str, float]
+WOULD_FIT = N_("It did not fit into memory. Up to %(name)s = %(value)s it did: run it with that.")
 Role = Literal["result", "model", "samples", "report"]
 
 
@@ -94,6 +95,12 @@ class Engine(ABC):
     @abstractmethod
     def phase(self) -> Phase:
         """What is being done now, in words a person follows."""
+
+    @property
+    def fitted(self) -> tuple[str, int] | None:
+        """A parameter and a value of it with which the whole run would have stayed within the
+        memory that was used so far; None when nothing is known yet. Said when memory runs out."""
+        return None
 
     @property
     def facts(self) -> Mapping[str, Any]:

@@ -19,6 +19,7 @@ from jobs.storage import Stored
 
 CHECKPOINTS_KEPT = 3
 DEATHS_TOLERATED = 5
+OOM_DEATHS_TOLERATED = 2
 CLAIM_TRIES = 5
 
 
@@ -216,13 +217,18 @@ def stop(
 def runner_died(
     session: Session, hold: Hold, reason: Reason, cause: str, run_seconds: float
 ) -> State:
-    """The runner died alone: back to the queue, or failed after the fifth time in one place."""
+    """The runner died alone: back to the queue, or failed after the fifth time in one place.
+
+    Killed for want of memory it gets one more try in a fresh process: others may have used it up.
+    """
     job = _held(session, hold)
     job.deaths += 1
     session.flush()
     error = {"cause": cause, "deaths": job.deaths}
     if job.wanted == str(Wanted.CANCEL):
         return _end(session, job, State.CANCELED, Reason.CANCELED_BY_USER, run_seconds)
+    if reason is Reason.OUT_OF_MEMORY and job.deaths >= OOM_DEATHS_TOLERATED:
+        return _end(session, job, State.FAILED, reason, run_seconds, error)
     if job.deaths >= DEATHS_TOLERATED:
         return _end(session, job, State.FAILED, Reason.POISONED, run_seconds, error)
     return _end(session, job, State.QUEUED, reason, run_seconds, error)

@@ -23,6 +23,7 @@ from jobs.lease import Claim, SavedState, Work
 from jobs.moves import FenceLostError
 from jobs.states import Reason, State
 from jobs.storage import Storage, StorageError
+from worker import memory
 from worker.nursery import Runner
 from worker.protocol import Say, Stop
 
@@ -50,6 +51,7 @@ class Clerk:
         self._end: tuple[str, dict[str, Any]] | None = None
         self._failure: Exception | None = None
         self._closing = threading.Event()
+        self._oom_kills = memory.oom_kills()
 
     def record_resume(self, step: int | None) -> None:
         """Say from which step the attempt goes on."""
@@ -128,6 +130,8 @@ class Clerk:
         cause, reason = runner.cause_of_death(), Reason.WORKER_LOST
         if stalled:
             cause, reason = "no sign of life", Reason.STALLED
+        elif runner.was_killed and memory.oom_kills() > self._oom_kills:
+            cause, reason = f"{cause}: the machine was out of memory", Reason.OUT_OF_MEMORY
         log.error("job %s: %s", hold.job_id, cause)
         return self._write(lambda s: lease.runner_died(s, hold, reason, cause, seconds))
 

@@ -111,6 +111,12 @@ class Runner:
             return f"runner {self._pid} was ended by {signal.Signals(-self._status).name}"
         return f"runner {self._pid} exited with status {self._status}"
 
+    @property
+    def was_killed(self) -> bool:
+        """Whether SIGKILL ended it, as the kernel does when memory runs out."""
+        self.cause_of_death()
+        return self._status == -signal.SIGKILL
+
     def close(self) -> None:
         """Let go of the files that lead to a process that is gone."""
         with contextlib.suppress(OSError):

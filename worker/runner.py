@@ -21,7 +21,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from engines.engine import Engine, InputError, Inputs, Output
+from engines.engine import WOULD_FIT, Engine, InputError, Inputs, Output
 from engines.kind import Kind
 from engines.registry import KINDS
 from worker import forks, parting
@@ -55,11 +55,13 @@ class Run:
         self._checkpoints = Pace.of_checkpoints()
         self._previews = Pace.of_previews()
         self._told_at = 0.0
+        self._begun_engine: Engine | None = None
         self._first_at: float | None = None
 
     def go(self) -> None:
         """Run to the end, or to where the supervisor wants it to stop."""
         self._engine, self._step = self._begun()
+        self._begun_engine = self._engine
         self._engine.pulse = self._pulse
         self._estimate = Estimate(self._engine.share(self._step))
         self._sender.send(Say.RESUMED, step=self._step or None)
@@ -77,6 +79,11 @@ class Run:
                 self._first_at = time.monotonic()
                 log.info("first step done")
         return self._deliver()
+
+    @property
+    def fitted(self) -> tuple[str, int] | None:
+        """See :attr:`engines.engine.Engine.fitted`; None before the engine is there."""
+        return self._begun_engine.fitted if self._begun_engine else None
 
     def _begun(self) -> tuple[Engine, int]:
         """The engine at the newest checkpoint that can be read, else at the start."""
@@ -237,7 +244,7 @@ def run_one(stdin: int, stdout: int) -> None:
         run.go()
     except BaseException as failure:
         traceback.print_exc()
-        sender.send(Say.FAILED, **_told(failure))
+        sender.send(Say.FAILED, **_told(failure, run.fitted))
     lock.close()
 
 
@@ -279,17 +286,25 @@ def _log_to(path: Path) -> None:
     logging.basicConfig(level="INFO", format=LOG_FORMAT, datefmt=LOG_TIME)
 
 
-def _told(failure: BaseException) -> dict[str, Any]:
+def _told(failure: BaseException, fitted: tuple[str, int] | None) -> dict[str, Any]:
     """How a failure is told: a reason of the table, words for the artist, the cause for the log."""
     cause = "".join(traceback.format_exception(failure))
     if isinstance(failure, InputError):
         error = {"pointer": failure.pointer, "message": failure.message, "hint": failure.hint}
         return {"reason": "bad_input", "error": error, "cause": cause}
     if _is_out_of_memory(failure):
-        return {"reason": "out_of_memory", "error": None, "cause": cause}
+        return {"reason": "out_of_memory", "error": _what_fits(fitted), "cause": cause}
     if isinstance(failure, OSError) and failure.errno in (errno.ENOSPC, errno.EDQUOT):
         return {"reason": "disk_full", "error": None, "cause": cause}
     return {"reason": "internal_error", "error": None, "cause": cause}
+
+
+def _what_fits(fitted: tuple[str, int] | None) -> dict[str, Any] | None:
+    if fitted is None:
+        return None
+    name, value = fitted
+    values = {"name": name, "value": value}
+    return {"pointer": f"/{name}", "message": WOULD_FIT, "values": values, "hint": ""}
 
 
 def _is_out_of_memory(failure: BaseException) -> bool:

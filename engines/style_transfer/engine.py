@@ -66,6 +66,11 @@ class StyleTransfer(Engine):
         return Phase(text, {"size": size, "scale": self._scale + 1, "scales": last + 1})
 
     @property
+    def fitted(self) -> tuple[str, int] | None:
+        """The scale before the one being painted went through to its end."""
+        return ("size", self._scales[self._scale - 1].size) if self._scale else None
+
+    @property
     def facts(self) -> Mapping[str, Any]:
         """The feature network, with the sha256 of the file its weights came from."""
         return {"network": {"name": self.network.name, "sha256": self.network.sha256}}

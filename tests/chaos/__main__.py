@@ -11,7 +11,7 @@ from tests.chaos.battle import fight, told
 def main() -> int:
     """Fight, tell, and fail when a promise was broken."""
     jobs, faults, seed = (
-        int(os.environ.get(name, default))
+        int(os.environ.get(name) or default)
         for name, default in (("JOBS", 60), ("FAULTS", 25), ("SEED", 1))
     )
     outcome = fight(jobs, faults, seed, float(os.environ.get("ATELIER_LEASE", 3)))

@@ -279,3 +279,14 @@ def test_an_unknown_hold_is_a_lost_fence(workshop: Database) -> None:
     """A job that never was cannot be beaten for."""
     with pytest.raises(FenceLostError), workshop.begin() as session:
         lease.beat(session, Hold(new_id(), 1), LEASE)
+
+
+def test_a_run_killed_for_want_of_memory_gets_one_more_try(workshop: Database, ada: Studio) -> None:
+    """Then it fails and says why: a third try would fill the memory once more."""
+    job_id = order(ada)
+    for expected in (State.QUEUED, State.FAILED):
+        found = claim(workshop)
+        assert found is not None
+        with workshop.begin() as session:
+            lease.runner_died(session, found.hold, Reason.OUT_OF_MEMORY, "killed", 1.0)
+        assert (ada.job(job_id).state, ada.job(job_id).reason) == (expected, "out_of_memory")

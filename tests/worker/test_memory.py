@@ -1,0 +1,56 @@
+"""Running out of memory is said in words, with the size that did fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from engines.engine import WOULD_FIT, Inputs
+from engines.style_transfer.engine import StyleTransfer
+from engines.style_transfer.kind import StyleTransferParams
+from worker import memory, runner
+
+PHOTO, PAINTING = (
+    "0" * 8 + "-0000" * 3 + "-" + "0" * 11 + "1",
+    "0" * 8 + "-0000" * 3 + "-" + "0" * 12,
+)
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory."),
+        RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes."),
+    ],
+)
+def test_the_size_that_fitted_is_named(failure: Exception) -> None:
+    told = runner._told(failure, ("size", 256))
+    assert told["reason"] == "out_of_memory"
+    assert told["error"]["pointer"] == "/size"
+    assert WOULD_FIT % told["error"]["values"] == (
+        "It did not fit into memory. Up to size = 256 it did: run it with that."
+    )
+
+
+def test_nothing_is_claimed_to_fit_before_anything_has(photo: Path, painting: Path) -> None:
+    params = StyleTransferParams(
+        content=PHOTO, styles=[PAINTING], size=128, start_size=64, iterations=2
+    )
+    inputs = Inputs({PHOTO: photo, PAINTING: painting}, photo.parent)
+    engine = StyleTransfer(params, inputs, torch.device("cpu"))
+    assert engine.fitted is None
+    for _ in range(engine.total_steps):
+        engine.step()
+    assert engine.fitted == ("size", 91)  # the scales were 64, 91 and 128 px
+
+
+def test_the_kernels_count_of_kills_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counter = tmp_path / "memory.events"
+    counter.write_text("low 0\noom 4\noom_kill 3\n")
+    monkeypatch.setattr(memory, "COUNTERS", (tmp_path / "absent", counter))
+    assert memory.oom_kills() == 3
