@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from atelier.errors import StudioError
 from atelier.folders import read_private, write_private
 from atelier.problems import NoStudioError
 from atelier.processes import bind_address
+from atelier.records import opened
 from jobs.settings import Settings
 
 if TYPE_CHECKING:
@@ -58,13 +58,6 @@ def running(settings: Settings) -> tuple[Settings, str]:
 @contextmanager
 def _as_local_owner(settings: Settings) -> Iterator[tuple[Session, UUID]]:
     from jobs.accounts import local_owner
-    from jobs.database import DatabaseDownError, connect
 
-    database = connect(settings)
-    try:
-        with database.begin() as session:
-            yield session, local_owner(session)
-    except DatabaseDownError as away:
-        raise StudioError(f"The database cannot be reached: {away}") from None
-    finally:
-        database.close()
+    with opened(settings) as database, database.begin() as session:
+        yield session, local_owner(session)

@@ -44,6 +44,17 @@ class Database:
                 raise DatabaseDownError(str(broken.orig)) from broken
             raise
 
+    @contextmanager
+    def snapshot(self) -> Iterator[Session]:
+        """One transaction that only reads and sees everything as it was at its first statement.
+
+        Raises :class:`DatabaseDownError` when the database is away.
+        """
+        with self.begin() as session:
+            how = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+            session.connection(execution_options=how)
+            yield session
+
     def answers(self) -> bool:
         """Whether a trivial statement succeeds now."""
         try:

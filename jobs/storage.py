@@ -84,6 +84,24 @@ class Storage:
         finally:
             draft.unlink(missing_ok=True)
 
+    def check(self, sha256: str) -> None:
+        """Read a stored file to its end without keeping it. Raises as :meth:`fetch` does."""
+        found = hashlib.sha256()
+        try:
+            with self.open(sha256) as source:
+                while chunk := source.read(CHUNK):
+                    found.update(chunk)
+        except FileNotFoundError as missing:
+            raise DamagedError(f"{sha256} is missing") from missing
+        except OSError as failed:
+            raise StorageError(f"{sha256} cannot be read: {failed}") from failed
+        if found.hexdigest() != sha256:
+            raise DamagedError(f"{sha256} is damaged")
+
+    def place(self, sha256: str) -> str:
+        """Where a file is stored, in words for an administrator."""
+        return self._key(sha256)
+
     @contextmanager
     def open(self, sha256: str) -> Iterator[IO[bytes]]:
         """Read a stored file as a stream."""

@@ -1,4 +1,4 @@
-"""Commands for whoever looks after the machines."""
+"""Commands for whoever looks after the studio and its machines."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from atelier.cli import shown
+from atelier.cli import records, shown
 from atelier.cli.connection import WATCH_PATIENCE_SECONDS, connect
 from atelier.cli.shown import json_option
 
@@ -21,7 +21,7 @@ slot_argument = click.argument("slot", metavar="SLOT")
 
 @click.group()
 def admin() -> None:
-    """Look after the machines."""
+    """Look after the studio and its machines."""
 
 
 @admin.command()
@@ -51,6 +51,10 @@ def drain(slot: str, wait: bool, as_json: bool) -> None:
 def undrain(slot: str, as_json: bool) -> None:
     """Let a drained slot take jobs again."""
     _tell(connect().undrain(slot), as_json)
+
+
+admin.add_command(records.verify)
+admin.add_command(records.recount)
 
 
 def _tell(workers: list[Worker], as_json: bool) -> None:

@@ -1,0 +1,78 @@
+"""``atelier admin`` on a real studio, beside its running jobs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from jobs.database import Database
+from jobs.settings import Settings
+from tests.atelier.conftest import Cli, Said
+from tests.atelier.test_cli import TINY
+
+
+@pytest.fixture
+def admin(cli: Cli, settings: Settings) -> Cli:
+    """The command line of whoever administers the shared studio."""
+
+    def run(*arguments: str | Path, **variables: str) -> Said:
+        where = {"DATABASE_URL": settings.database_url, "STORAGE_URL": settings.storage}
+        return cli("admin", *arguments, **{**where, **variables})
+
+    return run
+
+
+@pytest.fixture
+def job_id(cli: Cli, photo: Path, painting: Path) -> str:
+    """A finished job."""
+    pictures = ["--content", photo, "--styles", painting]
+    made = cli("submit", "style_transfer", *pictures, *TINY, "--watch", "--json")
+    assert made.status == 0, made.err
+    return str(made.document["id"])
+
+
+def test_a_studio_at_work_is_found_well_and_damage_is_named(
+    admin: Cli, job_id: str, database: Database, settings: Settings
+) -> None:
+    well = admin("verify")
+    assert (well.status, well.err) == (0, "")
+    assert well.out.startswith("Looked at ")
+    assert well.out.endswith(": well.\n")
+
+    with database.begin() as session:
+        damage = text("UPDATE job SET reason = 'stalled' WHERE id = :id")
+        session.execute(damage, {"id": job_id})
+    try:
+        wrong = admin("verify")
+        told = admin("verify", "--json")
+    finally:
+        with database.begin() as session:
+            session.execute(text("UPDATE job SET reason = NULL WHERE id = :id"), {"id": job_id})
+    words = f"WRONG job {job_id}: its row says reason = stalled, its events say nothing"
+    assert (wrong.status, words in wrong.out, "Fix: " in wrong.out) == (1, True, True)
+    assert told.status == 1
+    (finding,) = told.document["findings"]
+    assert (finding["check"], finding["job_id"]) == ("row", job_id)
+    assert told.document["jobs"] >= 1
+    assert told.document["files"] >= 3
+    assert admin("verify").status == 0
+
+
+def test_counts_are_made_anew(admin: Cli, job_id: str, database: Database) -> None:
+    own = "owner_id = (SELECT owner_id FROM job WHERE id = :id)"
+    with database.begin() as session:
+        session.execute(text(f"UPDATE owner_share SET running = 3 WHERE {own}"), {"id": job_id})
+    assert admin("verify").status == 1
+    assert admin("recount").out == "1 count was wrong and mended.\n"
+    assert admin("recount", "--json").document == {"mended": 0}
+    assert admin("verify").status == 0
+
+
+def test_without_a_database_it_says_so(admin: Cli, tmp_path: Path) -> None:
+    none = {"DATABASE_URL": "", "ATELIER_DATA": str(tmp_path / "none")}
+    nothing = admin("verify", **none)
+    assert (nothing.status, "atelier up" in nothing.err) == (4, True)
+    away = admin("verify", DATABASE_URL="postgresql://nobody@127.0.0.1:9/none")
+    assert (away.status, "database cannot be reached" in away.err) == (1, True)
