@@ -53,6 +53,13 @@ def test_killed_outright_it_leaves_no_process_behind(up: Up) -> None:
 
 def test_ctrl_c_stops_it_in_order(up: Up) -> None:
     assert stat.S_IMODE((up.data / "token").stat().st_mode) == 0o600
+    verified = subprocess.run(
+        [*ATELIER, "admin", "verify"],
+        env={**os.environ, "ATELIER_DATA": str(up.data)},
+        capture_output=True,
+        text=True,
+    )
+    assert verified.stdout == "Looked at 0 jobs and 0 stored files: well.\n", verified.stderr
     up.process.send_signal(signal.SIGINT)
     assert up.process.wait(60) == 0
     assert not processes_of(up.data)
