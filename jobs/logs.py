@@ -2,7 +2,8 @@
 
 A worker appends whole lines under its fence; whoever reads sees one text that only grows, so a
 reader may ask for what stands after the bytes it has. The bounds are generous for what engines
-say and keep a run that says the same for ever from filling the database.
+say and keep a run that says the same for ever from filling the database; what one attempt may
+say is bounded where it is read, in ``worker/logbook.py``.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from jobs.models import Job, LogChunk
 from jobs.moves import FenceLostError
 from jobs.states import State
 
-BYTES_PER_ATTEMPT = 256 * 1024
 BYTES_PER_JOB = 2 * 1024 * 1024
 # A line is rarely longer: reading a tail starts this many bytes for each line before the end.
 USUAL_LINE_BYTES = 400

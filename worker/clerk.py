@@ -17,13 +17,14 @@ from typing import Any, TypeVar
 
 from sqlalchemy.orm import Session
 
-from jobs import lease
+from jobs import lease, logs
 from jobs.database import Database, DatabaseDownError
 from jobs.lease import Claim, SavedState, Work
 from jobs.moves import FenceLostError
 from jobs.states import Reason, State
 from jobs.storage import Storage, StorageError
 from worker import memory
+from worker.logbook import Logbook
 from worker.nursery import Runner
 from worker.protocol import Say, Stop
 
@@ -43,8 +44,11 @@ T = TypeVar("T")
 class Clerk:
     """The writing side of one attempt."""
 
-    def __init__(self, database: Database, storage: Storage, claim: Claim) -> None:
+    def __init__(
+        self, database: Database, storage: Storage, claim: Claim, logbook: Logbook
+    ) -> None:
         self._database, self._storage, self._claim = database, storage, claim
+        self._logbook, self._log_due = logbook, False
         self._began = time.monotonic()
         self._desk = ThreadPoolExecutor(1, thread_name_prefix="clerk")
         self._works: list[Work] = []
@@ -56,6 +60,12 @@ class Clerk:
     def record_resume(self, step: int | None) -> None:
         """Say from which step the attempt goes on."""
         self._later(lambda: self._write(lambda s: lease.report_resume(s, self._claim.hold, step)))
+
+    def keep_log(self) -> None:
+        """Bring what the run has said to the database; what cannot go now goes later."""
+        if not self._log_due:
+            self._log_due = True
+            self._later(lambda: self._tried("log", self._send_log))
 
     def keep_preview(self, told: dict[str, Any]) -> None:
         """Show a newer preview; one that cannot be stored is left out."""
@@ -117,6 +127,7 @@ class Clerk:
     def _record(self, stop: Stop | None, stalled: bool, runner: Runner) -> None:
         seconds, hold = time.monotonic() - self._began, self._claim.hold
         said, told = self._end or ("", {})
+        self._close_log()
         if self._failure is not None:
             return self._record_failed_write(self._failure, seconds)
         if said == Say.DONE:
@@ -151,6 +162,23 @@ class Clerk:
         if full:
             target, reason = State.PAUSED, Reason.DISK_FULL
         self._write(lambda s: lease.stop(s, self._claim.hold, target, reason, seconds))
+
+    def _send_log(self, ended: bool = False) -> None:
+        self._log_due = False
+        if said := self._logbook.unsent(ended):
+            with self._database.begin() as session:
+                if not logs.append(session, self._claim.hold, said):
+                    log.warning("job %s: its log is full", self._claim.hold.job_id)
+            self._logbook.sent(said)
+
+    def _close_log(self) -> None:
+        """Bring the rest before the end is recorded, which a log must never prevent."""
+        try:
+            self._until_up(lambda: self._send_log(ended=True))
+        except (FenceLostError, DatabaseDownError):
+            raise
+        except Exception:
+            log.exception("job %s: the rest of its log is lost", self._claim.hold.job_id)
 
     def _write(self, act: Callable[[Session], object]) -> None:
         def once() -> None:

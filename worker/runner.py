@@ -7,7 +7,6 @@ ahead of its job. The loop is here and nowhere else: an engine only knows how to
 from __future__ import annotations
 
 import argparse
-import errno
 import fcntl
 import gc
 import importlib
@@ -21,11 +20,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from engines.engine import WOULD_FIT, Engine, InputError, Inputs, Output
+from engines.engine import Engine, Inputs, Output, Phase
 from engines.kind import Kind
 from engines.registry import KINDS
-from worker import forks, parting
+from worker import failures, forks, parting
 from worker.control import Control
+from worker.logbook import log_to
 from worker.pace import Estimate, Pace
 from worker.protocol import Assignment, SavedFile, Say, Sender, Stop
 from worker.trace import Trace
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from engines.state import State
 
 PROGRESS_SECONDS = 0.25
-LOG_FORMAT = "%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s %(message)s"
-LOG_TIME = "%Y-%m-%dT%H:%M:%S"
 PREVIEW_SIDE = 1024
 
 log = logging.getLogger("runner")
@@ -54,6 +52,7 @@ class Run:
         self._trace = Trace(assignment.traces, assignment.job_id, assignment.fence, assignment.slot)
         self._checkpoints = Pace.of_checkpoints()
         self._previews = Pace.of_previews()
+        self._phase: Phase | None = None
         self._told_at = 0.0
         self._begun_engine: Engine | None = None
         self._first_at: float | None = None
@@ -118,6 +117,7 @@ class Run:
         last = self._step == self._engine.total_steps
         if now - self._told_at >= PROGRESS_SECONDS or self._step == 1 or last:
             self._told_at = now
+            self._log_phase()
             share = self._engine.share(self._step)
             self._sender.send(
                 Say.PROGRESS,
@@ -135,6 +135,12 @@ class Run:
                 self._save_preview()
         if self._checkpoints.due():
             self._save_checkpoint()
+
+    def _log_phase(self) -> None:
+        phase = self._engine.phase
+        if phase != self._phase:
+            self._phase = phase
+            log.info("step %s: %s", self._step, phase.text.format(**phase.values))
 
     def _save_preview(self) -> None:
         from engines.pictures import encode_jpeg, fit_long_side
@@ -155,6 +161,7 @@ class Run:
             path = self._folder / f"checkpoint-{self._step}.safetensors"
             state: State = self._engine.state()
             save(state, path)
+        log.info("saved at step %s", self._step)
         self._sender.send(
             Say.CHECKPOINT,
             path=str(path),
@@ -166,6 +173,7 @@ class Run:
     def _leave(self, stop: Stop) -> None:
         if stop is not Stop.CANCEL and self._step > 0:
             self._save_checkpoint()
+        log.info("stopped at step %s: %s", self._step, stop)
         self._sender.send(Say.STOPPED, why=str(stop), step=self._step)
 
     def _deliver(self) -> None:
@@ -238,13 +246,15 @@ def run_one(stdin: int, stdout: int) -> None:
     sender.send(Say.READY)
     assignment = control.await_start()
     lock = _locked(Path(assignment.lock))
-    _log_to(Path(assignment.log))
+    log_to(Path(assignment.log))
     run = Run(assignment, control, sender)
     try:
         run.go()
     except BaseException as failure:
         traceback.print_exc()
-        sender.send(Say.FAILED, **_told(failure, run.fitted))
+        told = failures.told(failure, run.fitted)
+        log.error("failed: %s", told["reason"])
+        sender.send(Say.FAILED, **told)
     lock.close()
 
 
@@ -275,45 +285,6 @@ def _locked(path: Path) -> IO[bytes]:
     lock.write(str(os.getpid()).encode())
     lock.flush()
     return lock
-
-
-def _log_to(path: Path) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    os.dup2(handle, 1)
-    os.dup2(handle, 2)
-    os.close(handle)
-    logging.Formatter.converter = time.gmtime
-    logging.basicConfig(level="INFO", format=LOG_FORMAT, datefmt=LOG_TIME)
-
-
-def _told(failure: BaseException, fitted: tuple[str, int] | None) -> dict[str, Any]:
-    """How a failure is told: a reason of the table, words for the artist, the cause for the log."""
-    cause = "".join(traceback.format_exception(failure))
-    if isinstance(failure, InputError):
-        error = {"pointer": failure.pointer, "message": failure.message, "hint": failure.hint}
-        return {"reason": "bad_input", "error": error, "cause": cause}
-    if _is_out_of_memory(failure):
-        return {"reason": "out_of_memory", "error": _what_fits(fitted), "cause": cause}
-    if isinstance(failure, OSError) and failure.errno in (errno.ENOSPC, errno.EDQUOT):
-        return {"reason": "disk_full", "error": None, "cause": cause}
-    return {"reason": "internal_error", "error": None, "cause": cause}
-
-
-def _what_fits(fitted: tuple[str, int] | None) -> dict[str, Any] | None:
-    if fitted is None:
-        return None
-    name, value = fitted
-    values = {"name": name, "value": value}
-    return {"pointer": f"/{name}", "message": WOULD_FIT, "values": values, "hint": ""}
-
-
-def _is_out_of_memory(failure: BaseException) -> bool:
-    import torch
-
-    if isinstance(failure, (MemoryError, torch.OutOfMemoryError)):
-        return True
-    # The CPU allocator raises a plain RuntimeError; only its text tells.
-    return isinstance(failure, RuntimeError) and "not enough memory" in str(failure)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import shutil
 import threading
+from pathlib import Path
 
 from engines.registry import KINDS
 from jobs import lease, rescue, slots
@@ -19,6 +20,7 @@ from jobs.states import Reason, State
 from jobs.storage import DamagedError, Storage, StorageError
 from worker import scratch
 from worker.clerk import Clerk
+from worker.logbook import Logbook
 from worker.nursery import Nursery
 from worker.protocol import Assignment, boot_clock
 from worker.slots import SlotSpec
@@ -153,12 +155,13 @@ class Slot:
             place.remove()
             self._give_up(claim, unfit)
             return False
+        logbook = Logbook(Path(assignment.log), claim.attempt)
         try:
             Supervisor(
                 self._database,
                 claim,
                 runner,
-                Clerk(self._database, self._storage, claim),
+                Clerk(self._database, self._storage, claim, logbook),
                 lease_seconds=self._settings.lease,
                 stall_seconds=kind.stall_seconds,
             ).run(assignment, self._shutdown, lambda: self._tend(nursery))

@@ -141,6 +141,7 @@ class Supervisor:
                 self._guarded(self._tend)
         if now >= self._look_at:
             self._look_at = now + LOOK_SECONDS
+            self._clerk.keep_log()
             self._guarded(self._look)
 
     def _beat(self) -> None:

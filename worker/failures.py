@@ -1,0 +1,39 @@
+"""How a run's failure is told."""
+
+from __future__ import annotations
+
+import errno
+import traceback
+from typing import Any
+
+from engines.engine import WOULD_FIT, InputError
+
+
+def told(failure: BaseException, fitted: tuple[str, int] | None) -> dict[str, Any]:
+    """How a failure is told: a reason of the table, words for the artist, the cause for the log."""
+    cause = "".join(traceback.format_exception(failure))
+    if isinstance(failure, InputError):
+        error = {"pointer": failure.pointer, "message": failure.message, "hint": failure.hint}
+        return {"reason": "bad_input", "error": error, "cause": cause}
+    if _is_out_of_memory(failure):
+        return {"reason": "out_of_memory", "error": _what_fits(fitted), "cause": cause}
+    if isinstance(failure, OSError) and failure.errno in (errno.ENOSPC, errno.EDQUOT):
+        return {"reason": "disk_full", "error": None, "cause": cause}
+    return {"reason": "internal_error", "error": None, "cause": cause}
+
+
+def _what_fits(fitted: tuple[str, int] | None) -> dict[str, Any] | None:
+    if fitted is None:
+        return None
+    name, value = fitted
+    values = {"name": name, "value": value}
+    return {"pointer": f"/{name}", "message": WOULD_FIT, "values": values, "hint": ""}
+
+
+def _is_out_of_memory(failure: BaseException) -> bool:
+    import torch
+
+    if isinstance(failure, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    # The CPU allocator raises a plain RuntimeError; only its text tells.
+    return isinstance(failure, RuntimeError) and "not enough memory" in str(failure)
