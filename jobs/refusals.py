@@ -66,6 +66,11 @@ REFUSALS: Mapping[str, Refusal] = {
     "unsupported_media_type": Refusal(
         415, N_("The body has the wrong media type."), N_("Send %(wanted)s.")
     ),
+    "range_not_satisfiable": Refusal(
+        416,
+        N_("There is nothing in the range that was asked for."),
+        N_("Ask for bytes that lie before its end, which Content-Range names."),
+    ),
     "bad_picture": Refusal(
         422, N_("The upload cannot be used as a picture."), N_("Choose another picture.")
     ),

@@ -33,12 +33,13 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 def _mount(app: Flask) -> None:
     from webui import health, pages
-    from webui.api import files, jobs, kinds, workers
+    from webui.api import files, jobs, kinds, logs, workers
 
     for blueprint in (
         health.health,
         files.files,
         jobs.jobs,
+        logs.logs,
         kinds.kinds,
         workers.workers,
         pages.pages,

@@ -22,6 +22,7 @@ _OF_STATUS = {
     405: "method_not_allowed",
     413: "too_large",
     415: "unsupported_media_type",
+    416: "range_not_satisfiable",
 }
 
 log = logging.getLogger(__name__)

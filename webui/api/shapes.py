@@ -77,6 +77,7 @@ def urls(row: Job) -> dict[str, str | None]:
         "self": url_for("jobs.show", job_id=row.id),
         "page": url_for("pages.job_page", job_id=row.id),
         "preview": url_for("jobs.preview", job_id=row.id, v=picture[:12]) if picture else None,
+        "log": url_for("logs.show", job_id=row.id),
         "artifacts": url_for("jobs.artifacts", job_id=row.id),
         **{
             action: url_for(f"jobs.{action}", job_id=row.id)

@@ -9,7 +9,7 @@ from uuid import UUID
 from flask import redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from jobs import listing, service
+from jobs import listing, logs, service
 from jobs.models import Job
 from jobs.refusals import RefusedError
 from webui import cards
@@ -18,6 +18,7 @@ from webui.pages.blueprint import pages
 from webui.studio import owner_id, studio
 
 PAGE_SIZE = 24
+LOG_LINES = 200
 
 
 @pages.get("/jobs")
@@ -50,10 +51,13 @@ def job_page(job_id: str) -> str:
     with studio().database.begin() as session:
         row = service.get(session, owner_id(), reading.id_of(job_id))
         card = cards.cards(session, [row])[0]
+        log = logs.tail(session, row.id, LOG_LINES).decode("utf-8", "replace")
     return render_template(
         "job.html",
         card=card,
         error=shapes.error(row),
+        log=log,
+        log_lines=LOG_LINES,
         recipe=json.dumps(card.recipe, ensure_ascii=False, indent=2),
         tag=shapes.etag(row, card.place),
     )

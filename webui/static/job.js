@@ -1,6 +1,7 @@
 // Keeps the page of one job alive: progress, time left, and the picture in place.
 
 import { addSliders } from "./compare.js";
+import { followLog } from "./log.js";
 import { poll, refreshParts } from "./polling.js";
 import { left, write } from "./words.js";
 
@@ -75,6 +76,7 @@ function trouble(away) {
 }
 
 addSliders();
+followLog();
 if (["queued", "running", "pausing", "canceling", "paused"].includes(status)) {
   poll(ask, POLL_MS, trouble);
 }
