@@ -17,17 +17,15 @@ from datetime import datetime
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any, TypedDict
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote
 from uuid import uuid4
 
 import requests
-from requests.auth import AuthBase
 
-from atelier.problems import NotReachableError, ProblemError, TransferError
+from atelier.problems import TransferError
+from atelier.transport import Transport, seconds
 
-API = "/api/v1"
 ENDED = frozenset({"succeeded", "failed", "canceled"})
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 CHUNK = 1 << 18
 
 
@@ -104,28 +102,8 @@ class Worker(TypedDict):
     last_beat_seconds: float
 
 
-class _Bearer(AuthBase):
-    """As an auth object, so that nobody's .netrc replaces the token."""
-
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
-
-
-class Studio:
+class Studio(Transport):
     """One studio. ``patience`` is how many seconds a request is tried again while it is away."""
-
-    def __init__(self, url: str, token: str, patience: float = 30.0) -> None:
-        self.url = url.rstrip("/")
-        self.patience = patience
-        self._session = requests.Session()
-        self._session.auth = _Bearer(token)
-        self._session.headers["Accept-Language"] = "en"
-        # A proxy must not be asked for what is on this very machine.
-        self._session.trust_env = urlsplit(url).hostname not in LOOPBACK
 
     def kinds(self) -> list[Kind]:
         """Every kind of job the studio makes."""
@@ -173,6 +151,14 @@ class Studio:
         """Stop a job for good; ``canceling`` until its process is gone."""
         return self._act(job_id, "/cancel")
 
+    def pause(self, job_id: str) -> Job:
+        """Let a job rest at a checkpoint; ``pausing`` until its process is gone."""
+        return self._act(job_id, "/pause")
+
+    def resume(self, job_id: str) -> Job:
+        """Let a paused job go on."""
+        return self._act(job_id, "/resume")
+
     def retry(self, job_id: str, from_start: bool = False) -> Job:
         """Try a failed or canceled job again, from its newest checkpoint or the start."""
         return self._act(job_id, "/retry", query={"from": "start"} if from_start else None)
@@ -184,6 +170,26 @@ class Studio:
     def artifacts(self, job_id: str) -> list[Output]:
         """The finished works of a job, the result first."""
         return list(self._json("GET", f"/jobs/{_segment(job_id)}/artifacts")["results"])
+
+    def log(self, job_id: str, tail: int | None = None) -> str:
+        """What a job's runs said; with ``tail`` only that many lines of its end."""
+        query = {"tail": str(tail)} if tail is not None else None
+        return self._send("GET", self._log(job_id), query=query).content.decode()
+
+    def follow_log(self, job_id: str) -> Iterator[str]:
+        """What a job's runs said, then what they say, in whole lines until the job has ended."""
+        known, tag = 0, ""
+        while True:
+            headers = {"Range": f"bytes={known}-", "If-None-Match": tag} if known else {}
+            answer = self._send("GET", self._log(job_id), headers=headers)
+            # What stands between may answer with everything where a part was asked for.
+            said = answer.content[known if answer.status_code == 200 else 0 :]
+            if said:
+                known, tag = known + len(said), answer.headers.get("ETag", "")
+                yield said.decode()
+            if "Retry-After" not in answer.headers:
+                return
+            time.sleep(seconds(answer.headers["Retry-After"], 1.0))
 
     def watch(self, job_id: str) -> Iterator[Job]:
         """The job now and after each change, until it has ended or rests."""
@@ -197,7 +203,7 @@ class Studio:
                 yield job
                 if job["status"] in ENDED:
                     return
-            time.sleep(_seconds(answer.headers.get("Retry-After"), 1.0))
+            time.sleep(seconds(answer.headers.get("Retry-After"), 1.0))
 
     def download(self, work: File, path: Path) -> Path:
         """Fetch a file to ``path``, which appears only when it is whole and its hash is right."""
@@ -234,6 +240,10 @@ class Studio:
         """Let a slot take jobs again."""
         return list(self._json("POST", f"/workers/{_segment(slot)}/undrain")["results"])
 
+    @staticmethod
+    def _log(job_id: str) -> str:
+        return f"/jobs/{_segment(job_id)}/log"
+
     def _order(self, address: str, body: Mapping[str, Any], key: str | None) -> Job:
         headers = {"Idempotency-Key": key or str(uuid4())}
         job: Job = self._json("POST", address, body=body, headers=headers)
@@ -244,79 +254,6 @@ class Studio:
     ) -> Job:
         job: Job = self._json(method, f"/jobs/{_segment(job_id)}{action}", query=query)
         return job
-
-    def _json(self, method: str, address: str, **how: Any) -> Any:
-        answer = self._send(method, address, **how)
-        try:
-            return answer.json()
-        except ValueError:
-            raise ProblemError.of_no_studio(self.url, answer.status_code) from None
-
-    def _send(
-        self,
-        method: str,
-        address: str,
-        *,
-        query: Mapping[str, str] | None = None,
-        body: Mapping[str, Any] | None = None,
-        upload: tuple[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
-        stream: bool = False,
-    ) -> requests.Response:
-        """Ask, and ask again while the studio is away. Every request of ours bears repeating:
-        orders carry a key, uploads are stored once, actions change nothing the second time.
-        """
-        url = self._absolute(address)
-        deadline = time.monotonic() + self.patience
-        pause = 0.2
-        while True:
-            if upload:
-                upload[1].seek(0)
-            try:
-                answer = self._session.request(
-                    method,
-                    url,
-                    params=query,
-                    json=body,
-                    files={"file": upload} if upload else None,
-                    headers=headers,
-                    stream=stream,
-                    timeout=(5, 120),
-                    allow_redirects=False,
-                )
-            except (requests.ConnectionError, requests.Timeout) as failed:
-                if time.monotonic() + pause > deadline:
-                    raise NotReachableError(self.url) from failed
-            else:
-                pause = max(pause, _seconds(answer.headers.get("Retry-After"), 0.0))
-                if answer.status_code != 503 or time.monotonic() + pause > deadline:
-                    return _granted(answer, self.url)
-                answer.close()
-            time.sleep(pause)
-            pause = min(2 * pause, 5.0)
-
-    def _absolute(self, address: str) -> str:
-        """A URL of this studio: tokens go to nobody else, whatever an answer says."""
-        if address.startswith(f"{API}/"):
-            return self.url + address
-        if address.startswith("/"):
-            return self.url + API + address
-        url = urljoin(self.url, address)
-        if urlsplit(url)[:2] != urlsplit(self.url)[:2]:
-            raise TransferError(f"The studio named an address that is not its own: {url}")
-        return url
-
-
-def _granted(answer: requests.Response, url: str) -> requests.Response:
-    if answer.status_code == 304 or 200 <= answer.status_code < 300:
-        return answer
-    try:
-        body = answer.json()
-    except ValueError:
-        body = None
-    if not isinstance(body, dict):
-        raise ProblemError.of_no_studio(url, answer.status_code)
-    raise ProblemError(body)
 
 
 def _copy(answer: requests.Response, target: Any) -> str:
@@ -332,7 +269,3 @@ def _copy(answer: requests.Response, target: Any) -> str:
 
 def _segment(text: str) -> str:
     return quote(text, safe="")
-
-
-def _seconds(header: str | None, otherwise: float) -> float:
-    return float(header) if header and header.isdigit() else otherwise

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import Select, func, insert, select
 from sqlalchemy.orm import Session
 
 from jobs.lease import Hold
@@ -19,12 +19,13 @@ from jobs.moves import FenceLostError
 from jobs.states import State
 
 BYTES_PER_JOB = 2 * 1024 * 1024
+FULL = b"(More than this is not kept of a job; the machines that run it have the rest.)\n"
 # A line is rarely longer: reading a tail starts this many bytes for each line before the end.
 USUAL_LINE_BYTES = 400
 
 
 def append(session: Session, hold: Hold, content: bytes) -> bool:
-    """Append whole lines; False, and nothing appended, when the job's log is full.
+    """Append whole lines; False when the job's log is full, which its last line then says.
 
     Raises :class:`FenceLostError` when the attempt was outlived.
     """
@@ -35,24 +36,22 @@ def append(session: Session, hold: Hold, content: bytes) -> bool:
     ).one_or_none()
     if held is None:
         raise FenceLostError(str(hold.job_id))
-    start = size(session, hold.job_id)
-    if start + len(content) > BYTES_PER_JOB:
+    last = session.execute(_last(hold.job_id)).one_or_none()
+    if last is not None and last.content == FULL:
         return False
+    start = last.start + len(last.content) if last is not None else 0
+    fits = start + len(content) <= BYTES_PER_JOB
+    added = content if fits else FULL
     session.execute(
-        insert(LogChunk).values(job_id=hold.job_id, start=start, fence=hold.fence, content=content)
+        insert(LogChunk).values(job_id=hold.job_id, start=start, fence=hold.fence, content=added)
     )
-    return True
+    return fits
 
 
 def size(session: Session, job_id: UUID) -> int:
     """How many bytes a job's log has."""
-    last = session.execute(
-        select(LogChunk.start + func.octet_length(LogChunk.content))
-        .where(LogChunk.job_id == job_id)
-        .order_by(LogChunk.start.desc())
-        .limit(1)
-    ).scalar_one_or_none()
-    return last or 0
+    last = session.execute(_last(job_id)).one_or_none()
+    return last.start + len(last.content) if last is not None else 0
 
 
 def read(session: Session, job_id: UUID, start: int, stop: int) -> bytes:
@@ -85,3 +84,8 @@ def tail(session: Session, job_id: UUID, lines: int) -> bytes:
         if start == 0 or found.count(b"\n") > lines:
             return b"".join(found.splitlines(keepends=True)[-lines:])
         reach *= 4
+
+
+def _last(job_id: UUID) -> Select[tuple[int, bytes]]:
+    last = select(LogChunk.start, LogChunk.content).where(LogChunk.job_id == job_id)
+    return last.order_by(LogChunk.start.desc()).limit(1)

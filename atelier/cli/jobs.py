@@ -1,4 +1,4 @@
-"""Commands on jobs that exist: list, show, watch, cancel, retry, rerun, download."""
+"""Commands on jobs that exist: looking at them, acting on them, fetching what they made."""
 
 from __future__ import annotations
 
@@ -64,6 +64,37 @@ def watch(job_id: str, as_json: bool) -> int:
     if not as_json:
         click.echo("\n".join([job["status"], *shown.trouble(job)]))
     return outcomes.of_job(job)
+
+
+@click.command(epilog=outcomes.EXIT_CODES)
+@job_argument
+@click.option("--follow", is_flag=True, help="Go on with what is said next, to the job's end.")
+@click.option("--tail", type=click.IntRange(1, 10_000), help="Only this many lines of its end.")
+def log(job_id: str, follow: bool, tail: int | None) -> None:
+    """Print what a job's runs say."""
+    if not follow:
+        click.echo(connect().log(job_id, tail), nl=False)
+        return
+    if tail is not None:
+        raise click.UsageError("--follow prints the whole log; leave out --tail.")
+    for said in connect(WATCH_PATIENCE_SECONDS).follow_log(job_id):
+        click.echo(said, nl=False)
+
+
+@click.command()
+@job_argument
+@json_option
+def pause(job_id: str, as_json: bool) -> None:
+    """Let a job rest at a checkpoint, until "atelier resume"."""
+    _tell(connect().pause(job_id), as_json)
+
+
+@click.command()
+@job_argument
+@json_option
+def resume(job_id: str, as_json: bool) -> None:
+    """Let a paused job go on where it was saved."""
+    _tell(connect().resume(job_id), as_json)
 
 
 @click.command()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from atelier.client import Studio
 from tests.atelier.conftest import Cli
 
 TINY = ["--size", "64", "--start-size", "64", "--iterations", "1"]
@@ -74,6 +75,28 @@ def test_a_job_from_files_to_its_picture(
     assert (lines.status, json.loads(lines.out.splitlines()[-1])["status"]) == (3, "canceled")
     assert cli("retry", other["id"], "--json").document["status"] in ("queued", "running")
     cli("cancel", other["id"])
+
+
+def test_a_job_can_rest_and_go_on_and_its_log_be_followed(
+    cli: Cli, studio: Studio, pictures: list[str | Path]
+) -> None:
+    steps = [*TINY[:-1], "150"]
+    job_id = cli("submit", "style_transfer", *pictures, *steps, "--json").document["id"]
+    assert cli("pause", job_id, "--json").document["status"] in ("pausing", "paused")
+    for job in studio.watch(job_id):
+        if job["status"] == "paused":
+            break
+    assert "paused" in cli("pause", job_id).out
+    assert cli("resume", job_id, "--json").document["status"] in ("queued", "running")
+    followed = cli("log", job_id, "--follow")
+    assert (followed.status, followed.err) == (0, "")
+    assert studio.job(job_id)["status"] == "succeeded"
+    assert "the other steps took" in followed.out
+    assert "attempt" in followed.out
+    assert followed.out == cli("log", job_id).out == "".join(studio.follow_log(job_id))
+    assert cli("log", job_id, "--tail", "1").out == followed.out.splitlines(keepends=True)[-1]
+    both = cli("log", job_id, "--tail", "1", "--follow")
+    assert (both.status, "leave out --tail" in both.err) == (2, True)
 
 
 def test_several_paintings_may_repeat_the_option_or_stand_with_commas(

@@ -88,13 +88,14 @@ def test_an_outlived_attempt_appends_nothing(workshop: Database, ada: Studio, ho
     assert read(workshop, hold.job_id, 0, 1000) == b"first attempt\nsecond attempt\n"
 
 
-def test_a_full_log_takes_no_more(
+def test_a_full_log_takes_no_more_and_says_so_once(
     workshop: Database, hold: Hold, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logs, "BYTES_PER_JOB", 20)
     assert append(workshop, hold, b"0123456789\n")
-    assert not append(workshop, hold, b"0123456789\n")
-    assert append(workshop, hold, b"01234\n")
+    for content in (b"0123456789\n", b"01\n"):
+        assert not append(workshop, hold, content)
+    assert read(workshop, hold.job_id, 0, 1000) == b"0123456789\n" + logs.FULL
 
 
 def test_a_retry_says_which_state_it_left_also_one_from_before_it_did(

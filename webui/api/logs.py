@@ -25,7 +25,7 @@ def show(job_id: str) -> Response:
         size = kept.size(session, row.id)
         # The log only grows: its size says which log it is.
         tag = str(size)
-        if request.if_none_match.contains(tag):
+        if request.if_none_match.contains_weak(tag):
             made = Response(status=304)
         elif lines is not None:
             made = Response(kept.tail(session, row.id, lines))

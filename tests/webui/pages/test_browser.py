@@ -75,6 +75,26 @@ def test_before_and_after_can_be_compared_by_keyboard(
     assert clip == "inset(0px 0% 0px 0px)"
 
 
+def test_an_unfolded_log_grows_by_itself(
+    page: Page, visitor: Visitor, worker: WorkerDouble
+) -> None:
+    where = visitor.commission()
+    page.goto(where)
+    log = page.locator("#log pre")
+    expect(log).to_be_hidden()
+    page.get_by_text("Log", exact=True).click()
+    expect(log).to_have_text("Nothing yet.")
+    hold = worker.claim()
+    for number in range(40):
+        worker.say(hold, f"step {number}")
+    expect(log).to_contain_text("step 39")
+    assert log.evaluate("text => text.scrollTop > 0"), "the newest line is out of sight"
+    worker.say(hold, "the end")
+    worker.finish(hold)
+    expect(log).to_contain_text("the end")
+    expect(page.locator("#log")).to_have_attribute("open", "")
+
+
 def test_a_job_can_be_paused_resumed_and_canceled(page: Page, worker: WorkerDouble) -> None:
     page.goto("/")
     page.get_by_role("button", name="Make it").click()

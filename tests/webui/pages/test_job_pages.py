@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 from flask import Flask
 
+from jobs import logs
 from jobs.states import Reason, State
 from tests.webui.pages.conftest import Visitor, new_artist
 from tests.webui.pages.worker_double import WorkerDouble
@@ -115,6 +116,29 @@ def test_anothers_job_is_unknown(app: Flask, visitor: Visitor, parts: Studio) ->
     assert visitor.get(where)[0] == 404
     assert visitor.post(f"{where}/cancel")[0] == 404
     assert visitor.get(f"/new/style_transfer?from={where.rsplit('/', 1)[-1]}")[0] == 404
+
+
+def test_the_log_stands_folded_on_the_page_of_its_owner(
+    app: Flask, visitor: Visitor, worker: WorkerDouble, parts: Studio
+) -> None:
+    where = visitor.commission()
+    assert "Nothing yet." in visitor.page(where)
+    hold = worker.claim()
+    lines = [f"step {number}: <b>bold</b>" for number in range(300)]
+    with parts.database.begin() as session:
+        logs.append(session, hold, "".join(f"{line}\n" for line in lines).encode())
+    shown = visitor.page(where)
+    found = re.search(r'<details id="log".*?</details>', shown, re.S)
+    assert found
+    section = found[0]
+    assert "step 100: &lt;b&gt;bold" in section
+    assert "step 299: " in section
+    assert "step 99: " not in section
+    whole = re.search(r'href="(/api/v1/jobs/[^"]+/log)"', section)
+    assert whole
+    assert visitor.get(whole[1]) == (200, "".join(f"{line}\n" for line in lines))
+    other = Visitor(app, parts, new_artist(parts))
+    assert other.get(whole[1])[0] == 404
 
 
 def test_an_unknown_action_is_nothing(visitor: Visitor) -> None:

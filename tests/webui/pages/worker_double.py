@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 from PIL import Image
 
-from jobs import lease
+from jobs import lease, logs
 from jobs.database import Database
 from jobs.states import Reason, State
 from jobs.storage import Storage, Stored
@@ -54,6 +54,11 @@ class WorkerDouble:
         stored = self.stored(colour, "JPEG", (300, 200))
         with self.database.begin() as session:
             lease.report_preview(session, hold, stored)
+
+    def say(self, hold: lease.Hold, line: str) -> None:
+        """Log a line."""
+        with self.database.begin() as session:
+            logs.append(session, hold, f"{line}\n".encode())
 
     def finish(
         self, hold: lease.Hold, colour: str = "teal", size: tuple[int, int] = (451, 300)

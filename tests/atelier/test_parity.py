@@ -1,0 +1,51 @@
+"""What the API lets people do with a job, the client, the command line and the pages do too."""
+
+from __future__ import annotations
+
+import pytest
+
+from atelier.cli import atelier
+from atelier.client import Studio
+from jobs.settings import Settings
+from webui import create_app
+from webui.cards import ACTIONS
+from webui.pages.jobs import _ACTS
+
+BELOW_A_JOB = "/api/v1/jobs/<job_id>/"
+
+
+def asked(method: str) -> set[str]:
+    """The last parts of the addresses below a job that take ``method``."""
+    app = create_app(Settings.read({"DATABASE_URL": "postgresql://nobody@nowhere/nothing"}))
+    return {
+        rule.rule.removeprefix(BELOW_A_JOB)
+        for rule in app.url_map.iter_rules()
+        if rule.rule.startswith(BELOW_A_JOB) and method in (rule.methods or ())
+    }
+
+
+@pytest.fixture(scope="module")
+def actions() -> set[str]:
+    found = asked("POST")
+    assert found >= {"cancel", "pause", "resume", "retry", "rerun"}
+    return found
+
+
+def test_every_action_is_a_method_of_the_client(actions: set[str]) -> None:
+    assert {name for name in actions if not callable(getattr(Studio, name, None))} == set()
+
+
+def test_every_action_is_a_command(actions: set[str]) -> None:
+    assert actions - set(atelier.commands) == set()
+
+
+def test_every_action_can_be_asked_of_a_page_and_no_other(actions: set[str]) -> None:
+    assert set(_ACTS) == actions
+    assert {name for offered in ACTIONS.values() for name in offered} <= actions
+
+
+def test_what_can_be_read_of_a_job_can_be_read_with_the_client() -> None:
+    read = {"artifacts": "artifacts", "log": "log"}
+    assert {name for name in read if name not in asked("GET")} == set()
+    assert {name for name in read.values() if not callable(getattr(Studio, name, None))} == set()
+    assert "log" in atelier.commands
