@@ -86,6 +86,6 @@ def tail(session: Session, job_id: UUID, lines: int) -> bytes:
         reach *= 4
 
 
-def _last(job_id: UUID) -> Select[tuple[int, bytes]]:
+def _last(job_id: UUID) -> Select[int, bytes]:
     last = select(LogChunk.start, LogChunk.content).where(LogChunk.job_id == job_id)
     return last.order_by(LogChunk.start.desc()).limit(1)
