@@ -123,7 +123,7 @@ def test_a_studio_in_which_everything_happened_once_has_no_findings(
     worker.stop(hold, State.FAILED, Reason.INTERNAL_ERROR)
     eve.ask(service.retry, paused)
     worker.claim(seconds=-1.0)
-    Keeper(eve.database, eve.storage, lambda _: None, 10.0).rescue()
+    Keeper(eve.database, eve.storage, lambda _: None, eve.settings).rescue()
     wish = worker.submit()
     worker.claim()
     worker.claim()
