@@ -11,6 +11,7 @@ from pathlib import Path
 from flask import Response, request
 
 from engines import pictures
+from webui import sweeping
 from webui.studio import studio
 
 SIZES = (160, 480, 960, 1600)
@@ -23,6 +24,7 @@ _drawing = threading.Lock()
 
 def answer(sha256: str, fetch: Callable[[Path], None]) -> Response:
     """The thumbnail whose long side fits ``?size=``, cached for good under its content's hash."""
+    sweeping.begin(shelves(), studio().database)
     asked = request.args.get("size", SIZES[1], type=int)
     size = min((known for known in SIZES if known >= asked), default=SIZES[-1])
     made = Response(content_type="image/jpeg")
@@ -41,7 +43,7 @@ def drawn(sha256: str, size: int, fetch: Callable[[Path], None]) -> bytes:
     ``fetch`` puts the picture at a path. It was decoded once within limits when it came in,
     so decoding it here cannot surprise.
     """
-    kept = studio().settings.data.absolute() / "thumbnails" / sha256[:2] / f"{sha256}-{size}.jpg"
+    kept = shelves() / sha256[:2] / f"{sha256}-{size}.jpg"
     if kept.exists():
         return kept.read_bytes()
     with _drawing, tempfile.TemporaryDirectory(prefix="atelier-thumbnail-") as folder:
@@ -53,6 +55,11 @@ def drawn(sha256: str, size: int, fetch: Callable[[Path], None]) -> bytes:
         content = pictures.encode_jpeg(picture, QUALITY)
     _keep(kept, content)
     return content
+
+
+def shelves() -> Path:
+    """Where thumbnails are kept."""
+    return studio().settings.data.absolute() / "thumbnails"
 
 
 def _keep(path: Path, content: bytes) -> None:

@@ -1,0 +1,79 @@
+"""Removes thumbnails of pictures that are stored no more.
+
+The keeper may run on another machine than the web, so whoever keeps thumbnails clears them
+away: a thread of the web that begins with the first thumbnail asked for and looks once an hour.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+import time
+from collections.abc import Collection
+from pathlib import Path
+
+from sqlalchemy import select
+
+from jobs.database import Database, DatabaseDownError
+from jobs.models import Blob
+from webui import samples
+
+EVERY_SECONDS = 3600.0
+# A draft this old belongs to a process that died while writing it.
+DRAFT_SECONDS = 3600.0
+THUMBNAIL = re.compile(r"([0-9a-f]{64})-\d+\.jpg")
+
+log = logging.getLogger(__name__)
+_begun: set[Path] = set()
+_beginning = threading.Lock()
+
+
+def begin(folder: Path, database: Database) -> None:
+    """Look after the thumbnails in ``folder`` from now on; once is enough."""
+    with _beginning:
+        if folder in _begun:
+            return
+        _begun.add(folder)
+    threading.Thread(
+        target=_look_after, args=(folder, database), name="thumbnails", daemon=True
+    ).start()
+
+
+def sweep(folder: Path, database: Database) -> int:
+    """Remove what belongs to no stored picture and no sample; how many files that was."""
+    removed = 0
+    # One shelf at a time: a question of a bounded size, and little to hold.
+    for shelf in sorted(folder.glob("[0-9a-f][0-9a-f]")):
+        drawn: dict[str, list[Path]] = {}
+        for path in shelf.iterdir():
+            if found := THUMBNAIL.fullmatch(path.name):
+                drawn.setdefault(found[1], []).append(path)
+            elif time.time() - path.stat().st_mtime > DRAFT_SECONDS:
+                path.unlink(missing_ok=True)
+                removed += 1
+        for sha256 in drawn.keys() - _stored(database, drawn.keys()):
+            for path in drawn[sha256]:
+                path.unlink(missing_ok=True)
+                removed += 1
+    return removed
+
+
+def _stored(database: Database, hashes: Collection[str]) -> set[str]:
+    """Those of these pictures that are stored, or are samples, which come with the program."""
+    shown = {sample.sha256 for sample in samples.all_samples().values()}
+    with database.begin() as session:
+        found = session.scalars(select(Blob.sha256).where(Blob.sha256.in_(hashes)))
+        return shown.union(found)
+
+
+def _look_after(folder: Path, database: Database) -> None:
+    while True:
+        try:
+            if removed := sweep(folder, database):
+                log.info("%s thumbnails of pictures long gone removed", removed)
+        except (DatabaseDownError, OSError) as failed:
+            log.warning("thumbnails not swept: %s", failed)
+        except Exception:  # a chore that fails must not end the chores
+            log.exception("thumbnails not swept")
+        time.sleep(EVERY_SECONDS)
