@@ -10,7 +10,7 @@ import torch
 from engines.engine import WOULD_FIT, Inputs
 from engines.style_transfer.engine import StyleTransfer
 from engines.style_transfer.kind import StyleTransferParams
-from worker import memory, runner
+from worker import failures, memory
 
 PHOTO, PAINTING = (
     "0" * 8 + "-0000" * 3 + "-" + "0" * 11 + "1",
@@ -27,7 +27,7 @@ PHOTO, PAINTING = (
     ],
 )
 def test_the_size_that_fitted_is_named(failure: Exception) -> None:
-    told = runner._told(failure, ("size", 256))
+    told = failures.told(failure, ("size", 256))
     assert told["reason"] == "out_of_memory"
     assert told["error"]["pointer"] == "/size"
     assert WOULD_FIT % told["error"]["values"] == (
