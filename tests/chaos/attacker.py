@@ -49,12 +49,9 @@ class Attacker:
             "a bit of the newest checkpoint flipped": lambda: self._damage(flip_a_bit),
         }
 
-    def attack(self, faults: int, going_on: Callable[[], bool]) -> None:
-        """Do ``faults`` faults, as long as there is something to attack."""
-        names = self._order(faults)
-        for name in names:
-            if not going_on():
-                return
+    def attack(self, faults: int) -> None:
+        """Do ``faults`` faults, one after another."""
+        for name in self._order(faults):
             self._let_pass(self._random.uniform(0.2, 0.8) * self._lease)
             with suppress(ProcessLookupError, DatabaseDownError):
                 if self._faults[name]():

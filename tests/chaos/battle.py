@@ -45,7 +45,7 @@ class Outcome:
 
 
 def fight(jobs: int, faults: int, seed: int, lease: float) -> Outcome:
-    """Commission ``jobs`` under ``faults``, wait for every job's end, and judge."""
+    """Commission at least ``jobs`` under ``faults``, wait for every job's end, and judge."""
     with _studio(lease) as (stack, database, folder):
         studio = Studio(stack.address, keep_token(stack.settings), PATIENCE_SECONDS)
         client = Client(studio, PICTURES, folder / "answers.jsonl", seed)
@@ -55,7 +55,8 @@ def fight(jobs: int, faults: int, seed: int, lease: float) -> Outcome:
         over = threading.Event()
         waiting = threading.Thread(target=_see_through, args=(client, over), name="client-wait")
         waiting.start()
-        attacker.attack(faults, going_on=lambda: not over.is_set())
+        attacker.attack(faults)
+        client.enough.set()
         while not over.is_set():
             stack.turn(0.1)
         waiting.join()

@@ -16,10 +16,15 @@ PATIENCE_SECONDS = 120.0
 SHORT, LONG = 10, 120
 VARIANTS = 4
 CANCELED, PAUSED = 0.1, 0.1
+AT_WORK = 6
+BREATH_SECONDS = 0.2
 
 
 class Client(threading.Thread):
-    """Commissions ``jobs`` jobs; some it cancels, some it pauses and resumes."""
+    """Keeps a few jobs waiting, at least ``jobs`` in all, until told that it is enough.
+
+    Some it cancels, some it pauses and resumes.
+    """
 
     def __init__(self, studio: Studio, pictures: tuple[Path, Path], log: Path, seed: int) -> None:
         super().__init__(name="client")
@@ -29,6 +34,8 @@ class Client(threading.Thread):
         self._inputs = {"content": content, "styles": [style]}
         self._log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self.jobs = 0
+        self.enough = threading.Event()
+        self._breath = threading.Event()
         self.variant_of: dict[str, tuple[int, int]] = {}
         self.failure: Exception | None = None
 
@@ -41,8 +48,11 @@ class Client(threading.Thread):
     def run(self) -> None:
         """Ask for everything; answers are logged before anything else is asked."""
         try:
-            for _ in range(self.jobs):
-                self._commission()
+            while len(self.variant_of) < self.jobs or not self.enough.is_set():
+                if self._at_work() < AT_WORK:
+                    self._commission()
+                else:
+                    self._breath.wait(BREATH_SECONDS)
         except Exception as failed:
             self.failure = failed
 
@@ -50,6 +60,10 @@ class Client(threading.Thread):
         """Return when every job has ended, or when one takes longer than any attack excuses."""
         for job_id in self.variant_of:
             self._wait(job_id, seconds_each)
+
+    def _at_work(self) -> int:
+        page = self._studio.jobs(limit=AT_WORK, status="queued,running,pausing,canceling")
+        return len(page["results"])
 
     def _commission(self) -> None:
         steps = LONG if self._random.random() < 0.25 else SHORT
@@ -63,11 +77,8 @@ class Client(threading.Thread):
         if chance < CANCELED:
             self._note("cancel", self._studio.cancel(other))
         elif chance < CANCELED + PAUSED:
-            self._note("pause", self._act(other, "/pause"))
-            self._note("resume", self._act(other, "/resume"))
-
-    def _act(self, job_id: str, action: str) -> Job:
-        return self._studio._act(job_id, action)
+            self._note("pause", self._studio.pause(other))
+            self._note("resume", self._studio.resume(other))
 
     def _note(self, what: str, job: Job) -> None:
         entry = {"job": job["id"], "what": what, "status": job["status"]}
@@ -75,12 +86,11 @@ class Client(threading.Thread):
         os.fsync(self._log)
 
     def _wait(self, job_id: str, seconds: float) -> None:
-        turns = threading.Event()
-        for _ in range(int(seconds / 0.2)):
+        for _ in range(int(seconds / BREATH_SECONDS)):
             job = self._studio.job(job_id)
             if job["status"] in ENDED:
                 return
             # A pause that took effect after its resume was asked for rests until asked again.
             if job["status"] == "paused":
-                self._note("resume", self._act(job_id, "/resume"))
-            turns.wait(0.2)
+                self._note("resume", self._studio.resume(job_id))
+            self._breath.wait(BREATH_SECONDS)
