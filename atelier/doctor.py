@@ -186,8 +186,8 @@ def port(settings: Settings) -> str:
 
 def database(settings: Settings) -> str:
     """PostgreSQL answers and is at the newest migration, or can be served from here."""
+    from atelier.in_use import running
     from atelier.problems import NoStudioError
-    from atelier.tokens import running
 
     try:
         used, _ = running(settings)

@@ -2,29 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
-from atelier.errors import StudioError
+from atelier.in_use import opened, running
 from jobs.settings import Settings
-
-if TYPE_CHECKING:
-    from jobs.database import Database
-
-
-@contextmanager
-def opened(settings: Settings) -> Iterator[Database]:
-    """The database of ``settings``. Raises :class:`StudioError` when it is away."""
-    from jobs.database import DatabaseDownError, connect
-
-    database = connect(settings)
-    try:
-        yield database
-    except DatabaseDownError as away:
-        raise StudioError(f"The database cannot be reached: {away}") from None
-    finally:
-        database.close()
 
 
 def verify(settings: Settings, tell: Callable[[str], object]) -> dict[str, Any]:
@@ -32,7 +14,6 @@ def verify(settings: Settings, tell: Callable[[str], object]) -> dict[str, Any]:
 
     Returns what was looked at and found, for programs.
     """
-    from atelier.tokens import running
     from jobs.storage import Storage
     from jobs.verify import Verifier
 
@@ -48,7 +29,6 @@ def verify(settings: Settings, tell: Callable[[str], object]) -> dict[str, Any]:
 
 def recount(settings: Settings) -> int:
     """Count anew what owners have waiting and running; how many counts were wrong."""
-    from atelier.tokens import running
     from jobs import verify
 
     settings, _ = running(settings)

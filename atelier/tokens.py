@@ -8,9 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from atelier.folders import read_private, write_private
-from atelier.problems import NoStudioError
-from atelier.processes import bind_address
-from atelier.records import opened
+from atelier.in_use import opened
 from jobs.settings import Settings
 
 if TYPE_CHECKING:
@@ -41,18 +39,6 @@ def login_address(settings: Settings, address: str) -> str:
 
     with _as_local_owner(settings) as (session, owner):
         return f"{address}/login?token={issue(session, owner, 'login', LOGIN_LIFETIME)}"
-
-
-def running(settings: Settings) -> tuple[Settings, str]:
-    """Settings with the database of the studio in use, and the address people type."""
-    public = settings.public_url.rstrip("/")
-    if settings.database_url:
-        return settings, public or f"http://{bind_address(settings)}"
-    if (address := read_private(settings.address_file)) is None:
-        raise NoStudioError(str(settings.data.absolute()))
-    from atelier.postgres import url_of
-
-    return settings.changed(database_url=url_of(settings)), public or address
 
 
 @contextmanager

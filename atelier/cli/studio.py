@@ -53,7 +53,8 @@ def doctor(as_json: bool) -> int:
 @json_option
 def login(as_json: bool) -> None:
     """Print an address that logs a browser in once, within a quarter of an hour."""
-    from atelier.tokens import login_address, running
+    from atelier.in_use import running
+    from atelier.tokens import login_address
     from jobs.settings import Settings
 
     link = login_address(*running(Settings.read()))

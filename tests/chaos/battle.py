@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 from sqlalchemy import select
 
@@ -21,7 +22,7 @@ from jobs.settings import Settings
 from tests.chaos import records
 from tests.chaos.attacker import Attacker
 from tests.chaos.client import LONG, PATIENCE_SECONDS, SHORT, VARIANTS, Client
-from tests.chaos.judge import broken_promises, losses
+from tests.chaos.judge import broken_promises, losses, standstills
 
 SAMPLES = Path(__file__).parents[2] / "atelier" / "samples"
 PICTURES = (
@@ -35,13 +36,16 @@ SECONDS_EACH = 180.0
 
 @dataclass(frozen=True)
 class Outcome:
-    """What happened: faults done by name, jobs by status, promises broken, longest loss."""
+    """What happened: faults done by name, jobs by status, promises broken, and in seconds the
+    longest loss of work and how long jobs stood still between two runners, pauses included."""
 
     faults: dict[str, int]
     statuses: dict[str, int]
     broken: list[str]
     attempts: int
     longest_loss: float
+    standstill_median: float
+    standstill_longest: float
 
 
 def fight(jobs: int, faults: int, seed: int, lease: float) -> Outcome:
@@ -125,7 +129,9 @@ def _judged(
     expected = {job: results[variant] or "" for job, variant in client.variant_of.items()}
     told = list(records.answers(folder / "answers.jsonl"))
     broken = broken_promises(steps, told, jobs, expected, LONGEST_LOSS_SECONDS)
-    lost = [loss for trace in records.by_job(steps).values() for loss in losses(trace)]
+    traces = records.by_job(steps).values()
+    lost = [loss for trace in traces for loss in losses(trace)]
+    stood = [seconds for trace in traces for seconds in standstills(trace)]
     names = [name for _, name in attacker.done]
     statuses = [job.status for job in jobs.values()]
     return Outcome(
@@ -133,7 +139,9 @@ def _judged(
         statuses={status: statuses.count(status) for status in sorted(set(statuses))},
         broken=broken,
         attempts=len({(step.job, step.fence) for step in steps}),
-        longest_loss=max(lost, default=0.0),
+        longest_loss=round(max(lost, default=0.0), 2),
+        standstill_median=round(median(stood), 2) if stood else 0.0,
+        standstill_longest=round(max(stood, default=0.0), 2),
     )
 
 

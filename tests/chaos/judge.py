@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 
 from tests.chaos.records import Answer, Begun, Stored, by_job
 
@@ -51,7 +52,7 @@ def _ended_twice(jobs: Mapping[str, Stored]) -> Iterator[str]:
         ends = [to for _, to, _ in job.moves if to in ENDS]
         if len(ends) > 1:
             yield f"job {job.job} ended {len(ends)} times: {', '.join(ends)}"
-        for (_, to, _), (source, _, _) in zip(job.moves, job.moves[1:], strict=False):
+        for (_, to, _), (source, _, _) in pairwise(job.moves):
             if source != to:
                 yield f"job {job.job} moved from {source} while it was {to}"
 
@@ -105,6 +106,13 @@ def losses(steps: Sequence[Begun]) -> Iterator[float]:
         if step.fence != before.fence:
             again = [s for s in steps[:position] if s.step == step.step and s.fence < step.fence]
             yield before.at - again[-1].at if again else 0.0
+
+
+def standstills(steps: Sequence[Begun]) -> Iterator[float]:
+    """Seconds between the last step of a runner and the first of its successor."""
+    for before, step in pairwise(steps):
+        if step.fence != before.fence:
+            yield step.at - before.at
 
 
 def _wrong_reasons(jobs: Mapping[str, Stored]) -> Iterator[str]:
