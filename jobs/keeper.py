@@ -20,7 +20,7 @@ from sqlalchemy import ColumnElement, Connection, delete, func, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from jobs import rescue, slots
+from jobs import lease, rescue, slots
 from jobs.database import Database, DatabaseDownError, connect
 from jobs.models import Blob, Checkpoint, File, IdempotencyKey, Job, Slot, Token
 from jobs.moves import lock_job, move
@@ -45,6 +45,9 @@ log = logging.getLogger(__name__)
 class Trust:
     """Whether silence means death. After the keeper's own pause, or a restart of the database,
     workers could not have beaten: only after one full lease does a silent one count as lost.
+
+    A pause is half a lease or more. After a shorter one, at least a third of every lease is left
+    for its next beat; and turns come often enough not to look like pauses themselves.
     """
 
     lease: float
@@ -53,9 +56,9 @@ class Trust:
     server_start: datetime | None = None
 
     def observe(self, now: float, server_start: datetime) -> None:
-        """Note a turn; start waiting anew when there was a gap or a restart."""
-        gap = now - self.turn_at > self.lease / 3
-        if gap or server_start != self.server_start:
+        """Note a turn; start waiting anew after a pause or a restart."""
+        paused = now - self.turn_at > self.lease / 2
+        if paused or server_start != self.server_start:
             self.since = now
         self.turn_at, self.server_start = now, server_start
 
@@ -78,6 +81,7 @@ class Keeper:
         self._free_bytes = settings.free_bytes
         self._running_limit = settings.running_per_owner
         self._trust = Trust(settings.lease)
+        self.rest = min(TURN_SECONDS, settings.lease / lease.BEATS_PER_LEASE)
         self._noticed: frozenset[str] = frozenset()
         self._sweep_at = 0.0
 
@@ -194,7 +198,7 @@ def lead(database: Database, keeper: Keeper, stopping: threading.Event) -> None:
             connection.execute(text("SELECT 1"))
             connection.commit()
             keeper.turn(time.monotonic())
-            stopping.wait(TURN_SECONDS)
+            stopping.wait(keeper.rest)
 
 
 def main() -> int:

@@ -17,6 +17,8 @@ from jobs.moves import FenceLostError, lock_job, lock_share, move
 from jobs.states import Reason, State, Wanted
 from jobs.storage import Stored
 
+# A worker renews its lease this many times before it would run out.
+BEATS_PER_LEASE = 6
 CHECKPOINTS_KEPT = 3
 DEATHS_TOLERATED = 5
 OOM_DEATHS_TOLERATED = 2

@@ -42,7 +42,7 @@ class Runner:
         self._sender = Sender(os.fdopen(ours_in, "wb"))
         self._mouth = os.fdopen(ours_out, "rb")
         self._said: queue.Queue[dict[str, Any] | None] = queue.Queue()
-        self._closed = False
+        self._closed = self._ended = False
         self._status: int | None = None
         self.ready = threading.Event()
         threading.Thread(target=self._listen, name="runner-ear", daemon=True).start()
@@ -87,8 +87,13 @@ class Runner:
 
     def signal_group(self, number: int) -> None:
         """Signal the process and whatever it has started."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
+        if self.gone:
+            return
+        try:
             os.killpg(self._pid, number)
+        except ProcessLookupError:  # just forked: it has not made its group yet
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pidfd, number)
 
     def kill(self) -> None:
         """End it now and wait until it is gone."""
@@ -96,10 +101,19 @@ class Runner:
         self.wait(None)
 
     def wait(self, timeout: float | None) -> bool:
-        """Wait for its end; whether it came. A pidfd tells even if its parent is gone too."""
+        """Wait for its end; whether it came. A pidfd tells even if its parent is gone too.
+
+        What it has started ends with it. At once or never: its number may later be another's.
+        """
+        if self._ended:
+            return True
         poll = select.poll()
         poll.register(self._pidfd, select.POLLIN)
-        return bool(poll.poll(None if timeout is None else 1000 * timeout))
+        self._ended = bool(poll.poll(None if timeout is None else 1000 * timeout))
+        if self._ended:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._pid, signal.SIGKILL)
+        return self._ended
 
     def cause_of_death(self) -> str:
         """How it ended, in words for the log."""

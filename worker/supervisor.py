@@ -17,14 +17,13 @@ from typing import Any
 
 from jobs import lease
 from jobs.database import Database, DatabaseDownError
-from jobs.lease import Claim
+from jobs.lease import BEATS_PER_LEASE, Claim
 from jobs.moves import FenceLostError
 from jobs.states import Wanted
 from worker.clerk import Clerk
 from worker.nursery import Runner
 from worker.protocol import Assignment, Say, Stop, boot_clock
 
-BEATS_PER_LEASE = 6
 LOOK_SECONDS = 1.0
 TERM_AFTER_SECONDS = 10.0
 KILL_AFTER_SECONDS = 15.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -66,6 +68,22 @@ def test_a_keeper_that_just_woke_waits_one_lease_before_it_rescues() -> None:
     assert trust.holds(1010.0)
     trust.observe(1010.0 + LEASE, START)
     assert not trust.holds(1010.0 + LEASE)
+
+
+def test_a_leader_rescues_however_short_the_lease_is(
+    workshop: Database, ada: Studio, shelf: Storage
+) -> None:
+    """Its own turns never look like pauses to it."""
+    lost = running(ada, -1.0)
+    woken = threading.Event()
+    shortest = ada.settings.changed(lease=2.0)
+    keeper = Keeper(workshop, shelf, lambda _: woken.set(), shortest)
+    turns = int(4 * shortest.lease / keeper.rest)
+    for _ in range(turns):
+        keeper.turn(time.monotonic())
+        if woken.wait(keeper.rest):
+            break
+    assert ada.job(lost).state == State.QUEUED
 
 
 def test_a_restart_of_the_database_makes_the_keeper_wait_one_lease() -> None:
