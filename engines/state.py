@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialized
 
 from engines.kind import Params
 
@@ -53,15 +53,23 @@ def generator(seed: int, stream: str, step: int, device: str = "cpu") -> torch.G
 
 
 def save(state: State, path: Path) -> None:
-    """Write ``state`` so that ``path`` is either absent, the old file or the whole new one."""
+    """Write ``state`` so that ``path`` is either absent, the old file or the whole new one.
+
+    Raises OSError with its number when it cannot be written; nothing of it stays then.
+    """
     header = json.dumps({"step": state.step, "facts": state.facts}, allow_nan=False)
     tensors = {
         name: tensor.detach().to("cpu").contiguous() for name, tensor in state.tensors.items()
     }
     draft = path.with_name(path.name + ".part")
-    save_file(tensors, draft, metadata={"atelier": header})
-    sync(draft)
-    draft.replace(path)
+    # Written here: the library's own writer hides the number that tells a full disk.
+    content = serialized(tensors, metadata={"atelier": header})
+    try:
+        draft.write_bytes(content)
+        sync(draft)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
     sync(path.parent)
 
 

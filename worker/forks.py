@@ -31,6 +31,7 @@ from jobs.settings import bare_environment
 from worker import parting
 from worker.slots import SlotSpec
 
+SERVER = ("-m", "worker.runner")
 MESSAGE_BYTES = 4096
 
 
@@ -45,7 +46,7 @@ class ForkServer:
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "worker.runner", "--parent", str(os.getpid())],
+                [sys.executable, *SERVER, "--parent", str(os.getpid())],
                 stdin=theirs.fileno(),
                 env=_environment(slot),
                 start_new_session=True,

@@ -6,9 +6,10 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from uuid import UUID
 
 import redis
 from sqlalchemy import select
@@ -16,16 +17,36 @@ from sqlalchemy import select
 from atelier.children import Child
 from atelier.local import Stack
 from jobs.database import Database, DatabaseDownError
-from jobs.models import Checkpoint
+from jobs.models import Checkpoint, Event, Job
+from jobs.states import State
 
 TURN_SECONDS = 0.1
+SOON_SECONDS = 0.02
+# What may end a healthy run, and how that is told. What is not here ends none.
+EXCUSES = {
+    "runner killed": ("worker_lost",),
+    "runner terminated": ("worker_lost",),
+    "fork server killed": ("worker_lost",),
+    "worker killed": ("worker_lost",),
+    "worker killed as it reports a success": ("worker_lost",),
+    "worker terminated": ("worker_stopped", "worker_lost"),
+    "worker stopped for two leases": ("worker_lost",),
+}
 
 
 class Attacker:
     """Does one fault at a time; the stack restarts what dies, as in life."""
 
-    def __init__(self, stack: Stack, database: Database, seed: int) -> None:
-        self._stack, self._database = stack, database
+    def __init__(
+        self,
+        stack: Stack,
+        database: Database,
+        seed: int,
+        disk_full: Path,
+        only: Sequence[str] = (),
+    ) -> None:
+        """``disk_full`` is made to fill the disk; ``only`` are the faults to do, else all."""
+        self._stack, self._database, self._disk_full = stack, database, disk_full
         self._random = random.Random(seed)
         self._lease = stack.settings.lease
         self.done: list[tuple[float, str]] = []
@@ -35,8 +56,9 @@ class Attacker:
             "runner stopped for longer than a lease": self._stop_a_runner,
             "fork server killed": self._kill_a_fork_server,
             "worker killed": lambda: self._signal("worker:", signal.SIGKILL),
+            "worker killed as it reports a success": self._kill_at_a_success,
             "worker terminated": lambda: self._signal("worker:", signal.SIGTERM),
-            "worker stopped for longer than a lease": lambda: self._stop("worker:", 1.5),
+            "worker stopped for two leases": lambda: self._stop("worker:", 2.2),
             "keeper killed": lambda: self._signal("keeper", signal.SIGKILL),
             "keeper stopped for longer than a lease": lambda: self._stop("keeper", 1.5),
             "web killed": lambda: self._signal("web", signal.SIGKILL),
@@ -45,9 +67,20 @@ class Attacker:
             "redis hung": lambda: self._stop("valkey", 1.0),
             "database restarted": lambda: self._signal("postgres", signal.SIGINT),
             "database away for two leases": lambda: self._stop_group("postgres", 2.2),
+            "database down for two leases": self._database_down,
+            "disk full": self._fill_the_disk,
             "newest checkpoint truncated": lambda: self._damage(truncate),
             "a bit of the newest checkpoint flipped": lambda: self._damage(flip_a_bit),
         }
+        unknown = set(only) - set(self._faults)
+        if unknown:
+            raise ValueError(f"no such faults: {sorted(unknown)}")
+        self._names = list(only or self._faults)
+
+    @property
+    def excuses(self) -> set[str]:
+        """The reasons for which the faults that were done excuse the end of a healthy run."""
+        return {reason for _, name in self.done for reason in EXCUSES.get(name, ())}
 
     def attack(self, faults: int) -> None:
         """Do ``faults`` faults, one after another."""
@@ -58,9 +91,9 @@ class Attacker:
                     self.done.append((time.monotonic(), name))
 
     def _order(self, faults: int) -> Iterator[str]:
-        """Every fault equally often, in an order of the seed."""
+        """Each fault equally often, in an order of the seed."""
         while faults > 0:
-            round_ = list(self._faults)
+            round_ = list(self._names)
             self._random.shuffle(round_)
             yield from round_[:faults]
             faults -= len(round_)
@@ -76,6 +109,33 @@ class Attacker:
             return False
         os.kill(child.pid, number)
         return True
+
+    def _kill_at_a_success(self) -> bool:
+        """Two leases of waiting for one at most."""
+        before = last = self._last_success()
+        until = time.monotonic() + 2 * self._lease
+        while last is None or last == before:
+            if time.monotonic() > until:
+                return False
+            self._stack.turn(SOON_SECONDS)
+            last = self._last_success()
+        slot = self._slot_of(last)
+        return self._signal(f"worker:{slot.partition('@')[0]}", signal.SIGKILL)
+
+    def _last_success(self) -> UUID | None:
+        ended = select(Job.id).where(Job.state == str(State.SUCCEEDED))
+        with self._database.begin() as session:
+            newest = ended.order_by(Job.ended_at.desc()).limit(1)
+            return session.execute(newest).scalar_one_or_none()
+
+    def _slot_of(self, job_id: UUID) -> str:
+        """Where its last attempt ran."""
+        claims = select(Event).where(
+            Event.job_id == job_id, Event.data["to"].as_string() == str(State.RUNNING)
+        )
+        with self._database.begin() as session:
+            claim = session.execute(claims.order_by(Event.seq.desc()).limit(1)).scalar_one()
+            return str(claim.data["slot"])
 
     def _stop(self, name: str, leases: float) -> bool:
         child = self._some_child(name)
@@ -115,6 +175,25 @@ class Attacker:
             for pid in pids:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGCONT)
+        return True
+
+    def _database_down(self) -> bool:
+        child = self._some_child("postgres")
+        if child is None:
+            return False
+        os.kill(child.pid, signal.SIGINT)
+        until = time.monotonic() + 2.2 * self._lease
+        while time.monotonic() < until:
+            self._stack.turn(TURN_SECONDS)
+            child.again_at = max(child.again_at, until)
+        return True
+
+    def _fill_the_disk(self) -> bool:
+        self._disk_full.touch()
+        try:
+            self._let_pass(1.5 * self._lease)
+        finally:
+            self._disk_full.unlink()
         return True
 
     def _empty_redis(self) -> bool:

@@ -5,23 +5,25 @@ from __future__ import annotations
 import json
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
 from sqlalchemy import select
 
+from atelier.children import Program
 from atelier.client import Studio
 from atelier.local import Stack, free_port
 from atelier.tokens import keep_token
 from jobs.database import Database, connect
 from jobs.models import Event, File, Job
 from jobs.settings import Settings
-from tests.chaos import records
+from jobs.storage import Storage, StorageError
+from tests.chaos import records, switches
 from tests.chaos.attacker import Attacker
-from tests.chaos.client import LONG, PATIENCE_SECONDS, SHORT, VARIANTS, Client
+from tests.chaos.client import PATIENCE_SECONDS, Client, Load
 from tests.chaos.judge import broken_promises, losses, standstills
 
 SAMPLES = Path(__file__).parents[2] / "atelier" / "samples"
@@ -32,6 +34,7 @@ PICTURES = (
 # A checkpoint is due every 2 s of such small runs; a damaged one costs the one before as well.
 LONGEST_LOSS_SECONDS = 15.0
 SECONDS_EACH = 180.0
+ANSWERS, TRACES, DISK_FULL = "answers.jsonl", "traces", "disk-full"
 
 
 @dataclass(frozen=True)
@@ -48,14 +51,64 @@ class Outcome:
     standstill_longest: float
 
 
-def fight(jobs: int, faults: int, seed: int, lease: float) -> Outcome:
-    """Commission at least ``jobs`` under ``faults``, wait for every job's end, and judge."""
-    with _studio(lease) as (stack, database, folder):
+@dataclass(frozen=True)
+class Ground:
+    """Where a battle is fought: a studio, its truth, and a folder for the records."""
+
+    stack: Stack
+    database: Database
+    storage: Storage
+    folder: Path
+
+
+class SwitchedStack(Stack):
+    """A stack whose processes have a disk that fills up on demand, and promises switched off."""
+
+    def __init__(self, settings: Settings, off: Mapping[str, str], disk_full: Path) -> None:
+        super().__init__(settings)
+        self._off, self._disk_full = off, disk_full
+
+    def _ours(
+        self, name: str, argv: list[str], stop_seconds: float = 10.0, **changes: str
+    ) -> Program:
+        program = super()._ours(name, argv, stop_seconds, **changes)
+        service = name.partition(":")[0]
+        names = [self._off[service]] if service in self._off else []
+        if service == "worker":
+            names.append("disk")
+        if not names:
+            return program
+        more = switches.environment(self._disk_full)
+        return replace(
+            program,
+            argv=switches.through(",".join(names), argv),
+            environment={**program.environment, **more},
+        )
+
+
+def fight(
+    jobs: int,
+    faults: int,
+    seed: int,
+    lease: float,
+    *,
+    only: Sequence[str] = (),
+    off: Mapping[str, str] | None = None,
+    load: Load | None = None,
+) -> Outcome:
+    """Commission at least ``jobs`` under ``faults``, wait for every job's end, and judge.
+
+    ``only`` these faults are done, else all. ``off`` names for a service (``worker``,
+    ``keeper``) the promise of :mod:`tests.chaos.switches` that it breaks.
+    """
+    load = load or Load()
+    with _studio(lease, off or {}) as ground:
+        stack = ground.stack
         studio = Studio(stack.address, keep_token(stack.settings), PATIENCE_SECONDS)
-        client = Client(studio, PICTURES, folder / "answers.jsonl", seed)
-        results = _undisturbed(client, studio, database)
+        client = Client(studio, PICTURES, ground.folder / ANSWERS, seed, load)
+        results = _undisturbed(client, studio, ground, load)
         client.jobs = jobs
-        attacker = Attacker(stack, database, seed)
+        attacker = Attacker(stack, ground.database, seed, ground.folder / DISK_FULL, only)
         over = threading.Event()
         waiting = threading.Thread(target=_see_through, args=(client, over), name="client-wait")
         waiting.start()
@@ -66,11 +119,11 @@ def fight(jobs: int, faults: int, seed: int, lease: float) -> Outcome:
         waiting.join()
         if client.failure is not None:
             raise client.failure
-        return _judged(client, attacker, database, folder, results)
+        return _judged(client, attacker, ground, results)
 
 
 @contextmanager
-def _studio(lease: float) -> Iterator[tuple[Stack, Database, Path]]:
+def _studio(lease: float, off: Mapping[str, str]) -> Iterator[Ground]:
     with tempfile.TemporaryDirectory(prefix="atelier-chaos-") as made:
         folder = Path(made)
         folder.chmod(0o711)
@@ -81,30 +134,36 @@ def _studio(lease: float) -> Iterator[tuple[Stack, Database, Path]]:
                 "ATELIER_LEASE": str(lease),
                 "ATELIER_SLOTS": "cpu:2",
                 "ATELIER_THREADS": "1",
-                "ATELIER_TRACES": str(folder / "traces"),
+                "ATELIER_TRACES": str(folder / TRACES),
             }
         )
-        with Stack(settings) as stack:
+        with SwitchedStack(settings, off, folder / DISK_FULL) as stack:
             stack.wait_ready()
             database = connect(stack.settings, connections=2)
             try:
-                yield stack, database, folder
+                storage = Storage(stack.settings.storage)
+                yield Ground(stack, database, storage, folder)
             finally:
                 database.close()
 
 
 def _undisturbed(
-    client: Client, studio: Studio, database: Database
+    client: Client, studio: Studio, ground: Ground, load: Load
 ) -> dict[tuple[int, int], str | None]:
-    """SHA-256 of every variant's result, made before the attack."""
+    """SHA-256 of every variant's result, made before the attack and removed from storage again:
+    what is found there afterwards was put there under attack."""
     made = {
         variant: studio.submit("style_transfer", client.params(variant))["id"]
-        for variant in [(steps, seed) for steps in (SHORT, LONG) for seed in range(VARIANTS)]
+        for variant in load.variants
     }
-    for job_id in made.values():
+    results = {}
+    for variant, job_id in made.items():
         *_, last = studio.watch(job_id)
         assert last["status"] == "succeeded", last
-    return {variant: _stored(database, job_id).result for variant, job_id in made.items()}
+        results[variant] = _stored(ground, job_id).result
+    for sha256 in results.values():
+        ground.storage.remove(sha256 or "")
+    return results
 
 
 def _see_through(client: Client, over: threading.Event) -> None:
@@ -120,15 +179,14 @@ def _see_through(client: Client, over: threading.Event) -> None:
 def _judged(
     client: Client,
     attacker: Attacker,
-    database: Database,
-    folder: Path,
+    ground: Ground,
     results: dict[tuple[int, int], str | None],
 ) -> Outcome:
-    jobs = {job_id: _stored(database, job_id) for job_id in client.variant_of}
-    steps = [step for step in records.begun(folder / "traces") if step.job in jobs]
+    jobs = {job_id: _stored(ground, job_id) for job_id in client.variant_of}
+    steps = [step for step in records.begun(ground.folder / TRACES) if step.job in jobs]
     expected = {job: results[variant] or "" for job, variant in client.variant_of.items()}
-    told = list(records.answers(folder / "answers.jsonl"))
-    broken = broken_promises(steps, told, jobs, expected, LONGEST_LOSS_SECONDS)
+    told = list(records.answers(ground.folder / ANSWERS))
+    broken = broken_promises(steps, told, jobs, expected, LONGEST_LOSS_SECONDS, attacker.excuses)
     traces = records.by_job(steps).values()
     lost = [loss for trace in traces for loss in losses(trace)]
     stood = [seconds for trace in traces for seconds in standstills(trace)]
@@ -145,15 +203,24 @@ def _judged(
     )
 
 
-def _stored(database: Database, job_id: str) -> records.Stored:
-    with database.begin() as session:
+def _stored(ground: Ground, job_id: str) -> records.Stored:
+    with ground.database.begin() as session:
         job = session.get_one(Job, job_id)
         query = select(Event).where(Event.job_id == job_id, Event.type == "status")
         events = session.execute(query.order_by(Event.seq)).scalars()
         moves = tuple((e.data["from"], e.data["to"], e.data.get("reason")) for e in events)
         files = select(File.sha256).where(File.job_id == job_id, File.role == "result")
         result = session.execute(files).scalar_one_or_none()
-        return records.Stored(job_id, job.state, moves, result)
+        whole = result is None or _is_whole(ground.storage, result)
+        return records.Stored(job_id, job.state, moves, result, whole)
+
+
+def _is_whole(storage: Storage, sha256: str) -> bool:
+    try:
+        storage.check(sha256)
+    except StorageError:
+        return False
+    return True
 
 
 def told(outcome: Outcome) -> str:

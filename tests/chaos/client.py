@@ -6,6 +6,7 @@ import json
 import os
 import random
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -13,11 +14,26 @@ from uuid import UUID
 from atelier.client import ENDED, Job, Studio
 
 PATIENCE_SECONDS = 120.0
-SHORT, LONG = 10, 120
-VARIANTS = 4
 CANCELED, PAUSED = 0.1, 0.1
-AT_WORK = 6
 BREATH_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Load:
+    """What is commissioned: ``long_share`` of the jobs make ``long`` steps, the others ``short``,
+    each with one of ``seeds`` seeds, and ``at_work`` of them wait or run at a time."""
+
+    short: int = 10
+    long: int = 120
+    long_share: float = 0.25
+    seeds: int = 4
+    at_work: int = 6
+
+    @property
+    def variants(self) -> list[tuple[int, int]]:
+        """Every run there may be, as steps and seed."""
+        lengths = [self.short] * (self.long_share < 1) + [self.long] * (self.long_share > 0)
+        return [(steps, seed) for steps in lengths for seed in range(self.seeds)]
 
 
 class Client(threading.Thread):
@@ -26,9 +42,11 @@ class Client(threading.Thread):
     Some it cancels, some it pauses and resumes.
     """
 
-    def __init__(self, studio: Studio, pictures: tuple[Path, Path], log: Path, seed: int) -> None:
+    def __init__(
+        self, studio: Studio, pictures: tuple[Path, Path], log: Path, seed: int, load: Load
+    ) -> None:
         super().__init__(name="client")
-        self._studio = studio
+        self._studio, self._load = studio, load
         self._random = random.Random(seed)
         content, style = (studio.upload(path)["id"] for path in pictures)
         self._inputs = {"content": content, "styles": [style]}
@@ -49,7 +67,7 @@ class Client(threading.Thread):
         """Ask for everything; answers are logged before anything else is asked."""
         try:
             while len(self.variant_of) < self.jobs or not self.enough.is_set():
-                if self._at_work() < AT_WORK:
+                if self._at_work() < self._load.at_work:
                     self._commission()
                 else:
                     self._breath.wait(BREATH_SECONDS)
@@ -62,12 +80,15 @@ class Client(threading.Thread):
             self._wait(job_id, seconds_each)
 
     def _at_work(self) -> int:
-        page = self._studio.jobs(limit=AT_WORK, status="queued,running,pausing,canceling")
+        page = self._studio.jobs(
+            limit=self._load.at_work, status="queued,running,pausing,canceling"
+        )
         return len(page["results"])
 
     def _commission(self) -> None:
-        steps = LONG if self._random.random() < 0.25 else SHORT
-        variant = (steps, self._random.randrange(VARIANTS))
+        load = self._load
+        steps = load.long if self._random.random() < load.long_share else load.short
+        variant = (steps, self._random.randrange(load.seeds))
         key = str(UUID(int=self._random.getrandbits(128)))
         job = self._studio.submit("style_transfer", self.params(variant), key=key)
         self.variant_of[job["id"]] = variant

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from tests.chaos.records import Answer, Begun, Stored, by_job
 
 ENDS = ("succeeded", "failed", "canceled")
-# What an attack on machines and services may leave as a reason of a move back to the queue.
-HARMLESS = ("worker_lost", "worker_stopped", "storage_away", "stalled", "resumed_by_user")
+# Why a run may be interrupted without any attack: its owner asked, or the disk was full.
+ASKED = ("paused_by_user", "disk_full", "canceled_by_user")
 
 
 def broken_promises(
@@ -18,11 +18,13 @@ def broken_promises(
     jobs: Mapping[str, Stored],
     expected: Mapping[str, str],
     longest_loss: float,
+    excused: Collection[str],
 ) -> list[str]:
     """Everything that should not have happened; empty when all held.
 
     ``expected`` is the result's SHA-256 of an undisturbed run by job, ``longest_loss`` the
-    seconds of work that one death may cost.
+    seconds of work that one death may cost, ``excused`` the reasons for which the attack on
+    machines and services excuses that a healthy run ended.
     """
     traces = by_job(steps)
     return [
@@ -32,7 +34,7 @@ def broken_promises(
         *_overlaps(traces),
         *_gaps_in_fences(traces, jobs),
         *_too_much_lost(traces, longest_loss),
-        *_wrong_reasons(jobs),
+        *_wrong_reasons(jobs, traces, excused),
         *_other_bits(jobs, expected),
     ]
 
@@ -115,18 +117,29 @@ def standstills(steps: Sequence[Begun]) -> Iterator[float]:
             yield step.at - before.at
 
 
-def _wrong_reasons(jobs: Mapping[str, Stored]) -> Iterator[str]:
+def _wrong_reasons(
+    jobs: Mapping[str, Stored], traces: Mapping[str, list[Begun]], excused: Collection[str]
+) -> Iterator[str]:
     for job in jobs.values():
         if job.status == "failed":
             yield f"job {job.job} failed: {job.moves[-1][2]}"
+        stepped = {step.fence for step in traces.get(job.job, [])}
+        fence = 0
         for source, to, reason in job.moves:
-            if source == "running" and to == "queued" and reason not in HARMLESS:
-                yield f"job {job.job} went back to the queue with reason {reason}"
+            fence += to == "running"
+            # A run that never began was lost with the answer to its claim: no work was ended.
+            healthy = source == "running" and to not in ENDS and fence in stepped
+            if healthy and reason not in (*ASKED, *excused):
+                yield f"job {job.job}: a healthy run ended for reason {reason}"
 
 
 def _other_bits(jobs: Mapping[str, Stored], expected: Mapping[str, str]) -> Iterator[str]:
     for job in jobs.values():
-        if job.status == "succeeded" and job.result is None:
+        if job.status != "succeeded":
+            continue
+        if job.result is None:
             yield f"job {job.job} succeeded without a result"
-        elif job.status == "succeeded" and job.result != expected.get(job.job, job.result):
+        elif not job.whole:
+            yield f"job {job.job} succeeded, and its result is not in storage"
+        elif job.result != expected.get(job.job, job.result):
             yield f"job {job.job}: its result differs from an undisturbed run's"

@@ -32,12 +32,16 @@ class Answer:
 
 @dataclass(frozen=True)
 class Stored:
-    """A job in the database after the attack; ``moves`` in order, as (from, to, reason)."""
+    """A job after the attack; ``moves`` in order, as (from, to, reason).
+
+    ``result`` is the SHA-256 that its row names, ``whole`` whether storage holds those bytes.
+    """
 
     job: str
     status: str
     moves: tuple[tuple[str | None, str, str | None], ...]
     result: str | None
+    whole: bool = True
 
 
 def begun(folder: Path) -> Iterator[Begun]:

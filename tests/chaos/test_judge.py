@@ -32,7 +32,7 @@ def verdict(
 ) -> list[str]:
     """What the judge says of job ``a``, whose undisturbed result is ``5ha``."""
     jobs = {"a": job} if job else {}
-    return broken_promises(steps, told, jobs, {"a": "5ha"}, longest_loss=2.0)
+    return broken_promises(steps, told, jobs, {"a": "5ha"}, 2.0, ("worker_lost",))
 
 
 def test_nothing_is_found_where_all_promises_were_kept() -> None:
@@ -79,9 +79,13 @@ WRONG: dict[str, tuple[list[str], str]] = {
     ),
     "a reason that no attack gives": (
         verdict(job=replace(JOB, moves=(*MOVES[:2], ("running", "queued", "x"), *MOVES[3:]))),
-        "with reason x",
+        "ended for reason x",
     ),
     "other bits": (verdict(job=replace(JOB, result="0ther")), "differs"),
+    "a result that is named and not there": (
+        verdict(job=replace(JOB, whole=False)),
+        "not in storage",
+    ),
     "a success without a result": (verdict(job=replace(JOB, result=None)), "without a result"),
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import resource
 from pathlib import Path
 
 import pytest
@@ -35,6 +37,23 @@ def test_tensors_of_any_memory_layout_are_saved_by_their_values(tmp_path: Path) 
     loaded = state.load(tmp_path / "state").tensors
     assert torch.equal(loaded["t"], tensor)
     assert torch.equal(loaded["u"], tensor.mT)
+
+
+def test_a_state_that_cannot_be_written_tells_the_number_and_leaves_the_old_one(
+    tmp_path: Path,
+) -> None:
+    """The number is how a full disk is told from a defect."""
+    state.save(_state(), tmp_path / "state")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(OSError, match="large") as refused:
+            state.save(State(8, {"t": torch.zeros(10_000)}, {}), tmp_path / "state")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert refused.value.errno == errno.EFBIG
+    assert state.load(tmp_path / "state").step == 7
+    assert [path.name for path in tmp_path.iterdir()] == ["state"]
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"\x80\x04pickle?", bytes(4096)])

@@ -1,0 +1,164 @@
+"""Promises switched off, and a disk that is full on demand: ``python -m tests.chaos.switches``.
+
+    python -m tests.chaos.switches fence_ignored,disk jobs.keeper ...
+
+applies the switches to this process and then runs the module's program. They exist here only:
+the studio itself has no way to be less careful. A judge who does not find what a switched-off
+promise leads to has proved nothing.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+DISK_FULL = "ATELIER_TESTS_DISK_FULL"
+"""Names the file that means, while it exists, that the disk is full."""
+
+MODULE = "tests.chaos.switches"
+ROOT = Path(__file__).parents[2]
+LATE_SECONDS = 2.0
+
+
+def through(names: str, argv: list[str]) -> list[str]:
+    """The command line ``python -m module ...`` with switches applied first."""
+    python, _, module, *arguments = argv
+    return [python, "-m", MODULE, names, module, *arguments]
+
+
+def environment(disk_full: Path) -> Mapping[str, str]:
+    """What a process needs to find this module and the file that means a full disk."""
+    return {"PYTHONPATH": str(ROOT), DISK_FULL: str(disk_full)}
+
+
+def fence_ignored() -> None:
+    """Whoever asks is taken for the holder."""
+    from sqlalchemy import select
+
+    from jobs import lease
+    from jobs.models import Job
+
+    def blind(checked: Callable[..., Any]) -> Callable[..., Any]:
+        def unchecked(session: Any, hold: lease.Hold, **values: Any) -> Any:
+            newest = session.execute(select(Job.fence).where(Job.id == hold.job_id)).scalar_one()
+            return checked(session, replace(hold, fence=newest), **values)
+
+        return unchecked
+
+    for name in ("_touch", "_held", "look"):
+        setattr(lease, name, blind(getattr(lease, name)))
+
+
+def hold_off() -> None:
+    """A runner is told that its lease never ends."""
+    from worker import slot, supervisor
+
+    for module in (slot, supervisor):
+        module.step_until = lambda _asked_at, _seconds: 1e12  # type: ignore[attr-defined]
+
+
+def row_first() -> None:
+    """Results are committed before they are stored, and stored a little later."""
+    from jobs import storage
+
+    prudent = storage.Storage.put
+
+    def hasty(self: storage.Storage, database: Any, source: Path) -> storage.Stored:
+        if not source.name.startswith("output"):
+            return prudent(self, database, source)
+        stored = storage.Stored(storage.digest(source), source.stat().st_size)
+        storage.touch(database, stored)
+        return stored
+
+    storage.Storage.put = hasty  # type: ignore[method-assign]
+
+    from worker import clerk
+
+    recorded = clerk.Clerk._record
+
+    def store_late(self: Any, *how: Any) -> None:
+        recorded(self, *how)
+        time.sleep(LATE_SECONDS)
+        for path in Path(self._folder).glob("output-*"):
+            prudent(self._storage, self._database, path)
+
+    def remember(self: Any, told: dict[str, Any]) -> None:
+        self._folder = Path(told["path"]).parent
+        added(self, told)
+
+    added = clerk.Clerk.add_output
+    clerk.Clerk.add_output = remember  # type: ignore[method-assign]
+    clerk.Clerk._record = store_late  # type: ignore[assignment,method-assign]
+
+
+def impatient_keeper() -> None:
+    """Silence means death, whatever happened to the keeper or the database."""
+    from jobs import keeper
+
+    keeper.Trust.holds = lambda self, now: True  # type: ignore[method-assign]
+
+
+def disk() -> None:
+    """Writes of stored files and of states fail while the disk is said to be full."""
+    from jobs.storage import Storage
+    from worker import forks
+
+    written = Storage._write
+
+    def write(self: Storage, source: Path, sha256: str) -> None:
+        _refuse_if_full()
+        written(self, source, sha256)
+
+    Storage._write = write  # type: ignore[method-assign]
+    forks.SERVER = ("-m", MODULE, "disk_of_runner", "worker.runner")  # type: ignore[assignment]
+    bare = forks._environment
+    told = {name: os.environ[name] for name in ("PYTHONPATH", DISK_FULL)}
+    forks._environment = lambda slot: {**bare(slot), **told}
+
+
+def disk_of_runner() -> None:
+    """The same for what a runner saves."""
+    from engines import state
+
+    saved = state.save
+
+    def save(made: state.State, path: Path) -> None:
+        _refuse_if_full()
+        saved(made, path)
+
+    state.save = save  # type: ignore[assignment]
+
+
+def _refuse_if_full() -> None:
+    if Path(os.environ[DISK_FULL]).exists():
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+SWITCHES: dict[str, Callable[[], None]] = {
+    switch.__name__: switch
+    for switch in (fence_ignored, hold_off, row_first, impatient_keeper, disk, disk_of_runner)
+}
+
+
+def main() -> None:
+    """Apply the switches, then do what the module does as a program."""
+    _, names, module, *arguments = sys.argv
+    for name in names.split(","):
+        SWITCHES[name]()
+    sys.argv = [module, *arguments]
+    # Not run anew, as runpy would: a module that is its own program would lose its switches.
+    program = importlib.import_module(module)
+    if hasattr(program, "__path__"):
+        program = importlib.import_module(f"{module}.__main__")
+    sys.exit(program.main())
+
+
+if __name__ == "__main__":
+    main()
