@@ -40,12 +40,13 @@ class Attacker:
     def __init__(
         self,
         stack: Stack,
-        database: Database,
+        database: Database | None,
         seed: int,
         disk_full: Path,
         only: Sequence[str] = (),
     ) -> None:
-        """``disk_full`` is made to fill the disk; ``only`` are the faults to do, else all."""
+        """Faults that look before they strike look at ``database``; ``disk_full`` is made to fill
+        the disk; ``only`` are the faults to do, else all."""
         self._stack, self._database, self._disk_full = stack, database, disk_full
         self._random = random.Random(seed)
         self._lease = stack.settings.lease
@@ -90,6 +91,11 @@ class Attacker:
                 if self._faults[name]():
                     self.done.append((time.monotonic(), name))
 
+    @property
+    def _truth(self) -> Database:
+        assert self._database is not None, "this fault needs a database to look at"
+        return self._database
+
     def _order(self, faults: int) -> Iterator[str]:
         """Each fault equally often, in an order of the seed."""
         while faults > 0:
@@ -124,7 +130,7 @@ class Attacker:
 
     def _last_success(self) -> UUID | None:
         ended = select(Job.id).where(Job.state == str(State.SUCCEEDED))
-        with self._database.begin() as session:
+        with self._truth.begin() as session:
             newest = ended.order_by(Job.ended_at.desc()).limit(1)
             return session.execute(newest).scalar_one_or_none()
 
@@ -133,7 +139,7 @@ class Attacker:
         claims = select(Event).where(
             Event.job_id == job_id, Event.data["to"].as_string() == str(State.RUNNING)
         )
-        with self._database.begin() as session:
+        with self._truth.begin() as session:
             claim = session.execute(claims.order_by(Event.seq.desc()).limit(1)).scalar_one()
             return str(claim.data["slot"])
 
@@ -205,7 +211,7 @@ class Attacker:
         return False
 
     def _damage(self, how: Callable[[Path], None]) -> bool:
-        with self._database.begin() as session:
+        with self._truth.begin() as session:
             newest = select(Checkpoint.sha256).order_by(Checkpoint.id.desc()).limit(1)
             sha256 = session.execute(newest).scalar_one_or_none()
         path = Path(self._stack.settings.storage, (sha256 or "")[:2], sha256 or "")
