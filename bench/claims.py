@@ -24,6 +24,7 @@ from jobs.settings import Settings
 WAITING, FINISHED, OWNERS = 100_000, 1_000_000, 20
 SLOTS, CLAIMS_PER_SLOT = 4, 500
 NO_LIMIT = 10**9
+FILL_SECONDS = 600.0
 
 FILL = """
 INSERT INTO job (id, owner_id, kind, given, params, inputs, resource, state, seq)
@@ -40,7 +41,7 @@ def measure(waiting: int = WAITING, finished: int = FINISHED) -> list[Row]:
         Path(folder).chmod(0o711)
         settings = Settings.read({"ATELIER_DATA": str(Path(folder, "var"))})
         with Stack(settings, services=("postgres", "migrate")) as stack:
-            database = connect(stack.settings, connections=SLOTS)
+            database = connect(stack.settings, connections=SLOTS, patience=FILL_SECONDS)
             _fill(database, waiting, finished)
             claims, commits, seconds = _race(database)
             database.close()
@@ -57,7 +58,6 @@ def measure(waiting: int = WAITING, finished: int = FINISHED) -> list[Row]:
 
 def _fill(database: Database, waiting: int, finished: int) -> None:
     with database.begin() as session:
-        session.execute(text("SET LOCAL statement_timeout = 0"))
         owner = "(lpad(to_hex(i), 32, '0'))::uuid"
         many = f"FROM generate_series(1, {OWNERS}) AS i"
         session.execute(text(f"INSERT INTO owner (id, name) SELECT {owner}, i::text {many}"))
@@ -69,7 +69,6 @@ def _fill(database: Database, waiting: int, finished: int) -> None:
         session.execute(text("CREATE TABLE bench (x integer)"))
     with database.engine.connect() as server:
         own = server.execution_options(isolation_level="AUTOCOMMIT")
-        own.execute(text("SET statement_timeout = 0"))
         own.execute(text("VACUUM ANALYZE"))
 
 

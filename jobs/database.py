@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, text
+import psycopg
+from psycopg.pq import TransactionStatus
+from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -15,7 +17,11 @@ from sqlalchemy.orm import Session
 from jobs.settings import Settings
 
 CONNECT_SECONDS = 4
-STATEMENT_SECONDS = 15
+STATEMENT_SECONDS = 15.0
+# How much longer than the server's own limit we wait for its word that the limit was reached.
+GRACE_SECONDS = 1.0
+POOL_SECONDS = 5
+LOOK_SECONDS = 0.1
 
 
 class DatabaseDownError(Exception):
@@ -69,9 +75,31 @@ class Database:
         self.engine.dispose()
 
 
-def connect(settings: Settings, connections: int = 20, **options: Any) -> Database:
-    """A :class:`Database` for ``DATABASE_URL``; connects lazily."""
+class BoundedConnection(psycopg.Connection[Any]):
+    """Waits for the server only so long. One that hangs, or whose machine is gone, says nothing:
+    neither its statement timeout nor the kernel ends a wait on its socket."""
+
+    answer_seconds: float
+
+    def wait(self, gen: Any, interval: float = LOOK_SECONDS, timeout: float | None = None) -> Any:
+        """As in psycopg, with a limit; raises OperationalError and closes when it is reached."""
+        try:
+            return super().wait(gen, interval, timeout or self.answer_seconds)
+        except psycopg.OperationalError:
+            if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
+                self.pgconn.finish()  # the answer may still come, and nobody would match it
+            raise
+
+
+def connect(
+    settings: Settings, connections: int = 20, patience: float = STATEMENT_SECONDS
+) -> Database:
+    """A :class:`Database` for ``DATABASE_URL``; connects lazily.
+
+    A statement may take ``patience`` seconds; after that the database counts as away.
+    """
     url = make_url(settings.database_url).set(drivername="postgresql+psycopg")
+    milliseconds = round(1000 * patience)
     arguments = {
         "connect_timeout": CONNECT_SECONDS,
         "application_name": "atelier",
@@ -80,8 +108,22 @@ def connect(settings: Settings, connections: int = 20, **options: Any) -> Databa
         "keepalives_idle": 5,
         "keepalives_interval": 2,
         "keepalives_count": 3,
-        "options": f"-c statement_timeout={STATEMENT_SECONDS}s -c timezone=UTC"
-        f" -c idle_in_transaction_session_timeout={STATEMENT_SECONDS}s",
+        "options": f"-c statement_timeout={milliseconds} -c timezone=UTC"
+        f" -c idle_in_transaction_session_timeout={milliseconds}",
     }
-    options = {"pool_size": connections, "max_overflow": 0, "pool_timeout": 5, **options}
-    return Database(create_engine(url, connect_args=arguments, pool_pre_ping=True, **options))
+    engine = create_engine(
+        url,
+        connect_args=arguments,
+        pool_pre_ping=True,
+        pool_size=connections,
+        max_overflow=0,
+        pool_timeout=POOL_SECONDS,
+    )
+
+    @event.listens_for(engine, "do_connect")
+    def bounded(_dialect: Any, _record: Any, given: Any, named: Any) -> BoundedConnection:
+        made = BoundedConnection.connect(*given, **named)
+        made.answer_seconds = patience + GRACE_SECONDS
+        return made
+
+    return Database(engine)

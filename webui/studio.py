@@ -13,6 +13,9 @@ from jobs.queue import Waker, make_app
 from jobs.settings import Settings
 from jobs.storage import Storage
 
+# A page or a program asks again; nobody waits for a database that hangs.
+PATIENCE_SECONDS = 3.0
+
 
 @dataclass(frozen=True)
 class Studio:
@@ -26,7 +29,8 @@ class Studio:
     @classmethod
     def open(cls, settings: Settings) -> Studio:
         """Open all parts; nothing connects before it is used."""
-        database = connect(settings, connections=settings.web_threads + 2)
+        connections = settings.web_threads + 2
+        database = connect(settings, connections, patience=PATIENCE_SECONDS)
         return cls(settings, database, Storage(settings.storage), Waker(make_app(settings)))
 
 

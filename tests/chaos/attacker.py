@@ -19,6 +19,7 @@ from atelier.local import Stack
 from jobs.database import Database, DatabaseDownError
 from jobs.models import Checkpoint, Event, Job
 from jobs.states import State
+from tests.signals import children_of, paused
 
 TURN_SECONDS = 0.1
 SOON_SECONDS = 0.02
@@ -173,14 +174,8 @@ class Attacker:
 
     def _pause(self, pids: list[int], leases: float) -> bool:
         """SIGSTOP, and SIGCONT whatever happens meanwhile."""
-        try:
-            for pid in pids:
-                os.kill(pid, signal.SIGSTOP)
+        with paused(pids):
             self._let_pass(leases * self._lease)
-        finally:
-            for pid in pids:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGCONT)
         return True
 
     def _database_down(self) -> bool:
@@ -235,15 +230,6 @@ class Attacker:
         for worker in self._workers():
             for server in children_of(worker.pid):
                 yield from children_of(server)
-
-
-def children_of(pid: int) -> list[int]:
-    """Process ids of all children, whichever thread started them."""
-    found: list[int] = []
-    with suppress(FileNotFoundError, ProcessLookupError):
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            found += map(int, (task / "children").read_text().split())
-    return found
 
 
 def truncate(path: Path) -> None:

@@ -25,7 +25,7 @@ from atelier.local import Stack
 from jobs.settings import Settings
 from tests.chaos import bare_tasks, records
 from tests.chaos.attacker import Attacker
-from tests.chaos.battle import LONGEST_LOSS_SECONDS, TRACES, fight
+from tests.chaos.battle import LONGEST_LOSS_SECONDS, TRACES, fight, settings_in
 from tests.chaos.client import Load
 from tests.chaos.judge import broken_promises
 from tests.chaos.switches import ROOT
@@ -127,8 +127,7 @@ def fight_bare(jobs: int, faults: int, seed: int, lease: float) -> dict[str, int
     visibility = 2 * lease
     with tempfile.TemporaryDirectory(prefix="atelier-bare-") as made:
         folder = Path(made)
-        settings = Settings.read({"ATELIER_DATA": str(folder / "var"), "ATELIER_LEASE": str(lease)})
-        with BareStack(settings, folder, visibility) as stack:
+        with BareStack(settings_in(folder, lease), folder, visibility) as stack:
             client = BareClient(stack, visibility, folder, jobs, seed)
             attacker = Attacker(stack, None, seed, folder / "disk-full", FAULTS)
             client.start()

@@ -102,11 +102,11 @@ def fight(
     ``keeper``) the promise of :mod:`tests.chaos.switches` that it breaks.
     """
     load = load or Load()
-    with _studio(lease, off or {}) as ground:
+    with studio(lease, off or {}) as ground:
         stack = ground.stack
-        studio = Studio(stack.address, keep_token(stack.settings), PATIENCE_SECONDS)
-        client = Client(studio, PICTURES, ground.folder / ANSWERS, seed, load)
-        results = _undisturbed(client, studio, ground, load)
+        client_side = Studio(stack.address, keep_token(stack.settings), PATIENCE_SECONDS)
+        client = Client(client_side, PICTURES, ground.folder / ANSWERS, seed, load)
+        results = _undisturbed(client, client_side, ground, load)
         client.jobs = jobs
         attacker = Attacker(stack, ground.database, seed, ground.folder / DISK_FULL, only)
         over = threading.Event()
@@ -123,20 +123,12 @@ def fight(
 
 
 @contextmanager
-def _studio(lease: float, off: Mapping[str, str]) -> Iterator[Ground]:
+def studio(lease: float, off: Mapping[str, str], slots: str = "cpu:2") -> Iterator[Ground]:
+    """A studio to be attacked, in a folder that goes with it."""
     with tempfile.TemporaryDirectory(prefix="atelier-chaos-") as made:
         folder = Path(made)
         folder.chmod(0o711)
-        settings = Settings.read(
-            {
-                "ATELIER_DATA": str(folder / "var"),
-                "PORT": str(free_port("127.0.0.1", 18_300)),
-                "ATELIER_LEASE": str(lease),
-                "ATELIER_SLOTS": "cpu:2",
-                "ATELIER_THREADS": "1",
-                "ATELIER_TRACES": str(folder / TRACES),
-            }
-        )
+        settings = settings_in(folder, lease).changed(slots=slots)
         with SwitchedStack(settings, off, folder / DISK_FULL) as stack:
             stack.wait_ready()
             database = connect(stack.settings, connections=2)
@@ -145,6 +137,20 @@ def _studio(lease: float, off: Mapping[str, str]) -> Iterator[Ground]:
                 yield Ground(stack, database, storage, folder)
             finally:
                 database.close()
+
+
+def settings_in(folder: Path, lease: float) -> Settings:
+    """Everything below ``folder``; runners note their steps there."""
+    return Settings.read(
+        {
+            "ATELIER_DATA": str(folder / "var"),
+            "PORT": str(free_port("127.0.0.1", 18_300)),
+            "ATELIER_LEASE": str(lease),
+            "ATELIER_SLOTS": "cpu:2",
+            "ATELIER_THREADS": "1",
+            "ATELIER_TRACES": str(folder / TRACES),
+        }
+    )
 
 
 def _undisturbed(
