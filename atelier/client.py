@@ -93,11 +93,15 @@ class JobPage(TypedDict):
 
 
 class Worker(TypedDict):
-    """A slot of the studio; ``drained`` ones take no further job."""
+    """A slot of the studio; ``drained`` ones take no further job.
+
+    ``drained_because`` is what its device answered, where that is why.
+    """
 
     id: str
     resource: str
     drained: bool
+    drained_because: str | None
     job_id: str | None
     last_beat_seconds: float
 

@@ -251,7 +251,8 @@ class OwnerShare(Base):
 class Slot(Base):
     """A place where one job at a time runs: a GPU, or the CPU, of one machine.
 
-    ``drained_at`` is since when it takes no further job, because an administrator wants so.
+    ``drained_at`` is since when it takes no further job: because an administrator wants so, or
+    because its device answered errors, which ``drained_because`` tells then.
     """
 
     __tablename__ = "slot"
@@ -263,6 +264,7 @@ class Slot(Base):
     standby: Mapped[bool] = mapped_column(server_default=text("false"))
     beat_at: Mapped[datetime]
     drained_at: Mapped[datetime | None]
+    drained_because: Mapped[str | None]
 
 
 class IdempotencyKey(Base):

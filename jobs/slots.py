@@ -48,12 +48,19 @@ def drain(session: Session, name: str) -> None:
 
     Raises :class:`RefusedError` (``unknown_slot``).
     """
-    _set_drained(session, name, func.coalesce(Slot.drained_at, func.clock_timestamp()))
+    _update(session, name, drained_at=_since())
+
+
+def quarantine(session: Session, name: str, cause: str) -> None:
+    """The same, because its device cannot be used: ``cause`` is for the administrator, who lets
+    it take jobs again once it is mended. Raises :class:`RefusedError` (``unknown_slot``).
+    """
+    _update(session, name, drained_at=_since(), drained_because=cause)
 
 
 def undrain(session: Session, name: str) -> None:
     """Let the slot take jobs again. Raises :class:`RefusedError` (``unknown_slot``)."""
-    _set_drained(session, name, None)
+    _update(session, name, drained_at=None, drained_because=None)
 
 
 def idle_beside_work(session: Session, seconds: float, running_limit: int) -> frozenset[str]:
@@ -87,11 +94,15 @@ def idle_beside_work(session: Session, seconds: float, running_limit: int) -> fr
     return frozenset(session.execute(idle.distinct()).scalars())
 
 
-def _set_drained(session: Session, name: str, drained_at: Any) -> None:
+def _since() -> Any:
+    return func.coalesce(Slot.drained_at, func.clock_timestamp())
+
+
+def _update(session: Session, name: str, **values: Any) -> None:
     found = session.execute(
         update(Slot)
         .where(Slot.name == name)
-        .values(drained_at=drained_at)
+        .values(**values)
         .returning(Slot.name)
         .execution_options(synchronize_session=False)
     ).first()

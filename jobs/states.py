@@ -53,6 +53,7 @@ class Reason(Word):
     DISK_FULL = "disk_full", N_("The disk is full. It goes on by itself once there is room.")
     ROOM_AGAIN = "room_again", N_("There is room on the disk again; it goes on.")
     STORAGE_AWAY = "storage_away", N_("The stored files could not be reached; it is tried again.")
+    DEVICE_ERROR = "device_error", N_("Its graphics card failed; it goes on elsewhere.")
     CANCELED_BY_USER = "canceled_by_user", N_("You canceled it.")
     PAUSED_BY_USER = "paused_by_user", N_("You paused it.")
     RETRIED_BY_USER = "retried_by_user", N_("You asked for another try.")

@@ -56,6 +56,7 @@ class Clerk:
         self._failure: Exception | None = None
         self._closing = threading.Event()
         self._oom_kills = memory.oom_kills()
+        self.device_failed = False
 
     def record_resume(self, step: int | None) -> None:
         """Say from which step the attempt goes on."""
@@ -148,8 +149,14 @@ class Clerk:
 
     def _record_failure(self, told: dict[str, Any], seconds: float) -> None:
         reason, error = Reason(told["reason"]), told["error"]
+        hold = self._claim.hold
+        if reason is Reason.DEVICE_ERROR:
+            self.device_failed = True
+            cause = "the device answered with an error"
+            self._write(lambda s: lease.runner_died(s, hold, reason, cause, seconds))
+            return
         target = State.PAUSED if reason is Reason.DISK_FULL else State.FAILED
-        self._write(lambda s: lease.stop(s, self._claim.hold, target, reason, seconds, error))
+        self._write(lambda s: lease.stop(s, hold, target, reason, seconds, error))
 
     def _record_failed_write(self, failure: Exception, seconds: float) -> None:
         """The outputs could not be stored: wait for room, or let it be tried again."""

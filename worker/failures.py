@@ -8,6 +8,8 @@ from typing import Any
 
 from engines.engine import WOULD_FIT, InputError
 
+DEVICE_WORDS = ("CUDA error", "CUDA driver error", "cuDNN error")
+
 
 def told(failure: BaseException, fitted: tuple[str, int] | None) -> dict[str, Any]:
     """How a failure is told: a reason of the table, words for the artist, the cause for the log."""
@@ -17,6 +19,8 @@ def told(failure: BaseException, fitted: tuple[str, int] | None) -> dict[str, An
         return {"reason": "bad_input", "error": error, "cause": cause}
     if _is_out_of_memory(failure):
         return {"reason": "out_of_memory", "error": _what_fits(fitted), "cause": cause}
+    if _is_device_error(failure):
+        return {"reason": "device_error", "error": None, "cause": cause}
     if isinstance(failure, OSError) and failure.errno in (errno.ENOSPC, errno.EDQUOT):
         return {"reason": "disk_full", "error": None, "cause": cause}
     return {"reason": "internal_error", "error": None, "cause": cause}
@@ -37,3 +41,12 @@ def _is_out_of_memory(failure: BaseException) -> bool:
         return True
     # The CPU allocator raises a plain RuntimeError; only its text tells.
     return isinstance(failure, RuntimeError) and "not enough memory" in str(failure)
+
+
+def _is_device_error(failure: BaseException) -> bool:
+    import torch
+
+    if isinstance(failure, torch.AcceleratorError):
+        return True
+    # The libraries above the driver raise plain RuntimeErrors; only their texts tell.
+    return isinstance(failure, RuntimeError) and str(failure).startswith(DEVICE_WORDS)

@@ -48,7 +48,7 @@ class ForkServer:
             self._process = subprocess.Popen(
                 [sys.executable, *SERVER, "--parent", str(os.getpid())],
                 stdin=theirs.fileno(),
-                env=_environment(slot),
+                env=environment(slot),
                 start_new_session=True,
             )
         self.born = time.monotonic()
@@ -206,7 +206,8 @@ def _readable(file: int, timeout: float) -> bool:
     return bool(poll.poll(1000 * timeout))
 
 
-def _environment(slot: SlotSpec) -> dict[str, str]:
+def environment(slot: SlotSpec) -> dict[str, str]:
+    """What a process of the slot may know: which device is its own, and no credentials."""
     visible = "" if slot.resource == "cpu" else slot.device
     return {
         **bare_environment(),

@@ -18,7 +18,7 @@ from jobs.lease import Claim
 from jobs.settings import Settings
 from jobs.states import Reason, State
 from jobs.storage import DamagedError, Storage, StorageError
-from worker import scratch
+from worker import probe, scratch
 from worker.clerk import Clerk
 from worker.logbook import Logbook
 from worker.nursery import Nursery
@@ -44,6 +44,7 @@ class Slot:
         self._changed = threading.Condition()
         self._nudges = self._served = 0
         self._room = True
+        self._unfit: str | None = None
         self._inherited = False
         self._thread = threading.Thread(target=self._live, name="slot")
 
@@ -98,6 +99,7 @@ class Slot:
             seen = self._nudges
         try:
             self._inherit()
+            self._close_if_unfit()
             # A job is only taken by a slot that can start it: another may be faster.
             ready = nursery.await_standby(LOOK_SECONDS) and self._has_room()
             is_open = self._register(ready)
@@ -121,6 +123,15 @@ class Slot:
             for job in rescue.rescue_predecessor(session, self._name):
                 log.warning("job %s: the slot's last worker died; now %s", job.id, job.state)
         self._inherited = True
+
+    def _close_if_unfit(self) -> None:
+        """Take nothing more on a device that cannot be used: jobs go elsewhere."""
+        if self._unfit is None:
+            return
+        log.error("slot %s is closed, its device fails: %s", self._name, self._unfit)
+        with self._database.begin() as session:
+            slots.quarantine(session, self._name, self._unfit)
+        self._unfit = None
 
     def _run_next(self, nursery: Nursery) -> bool:
         """Claim a job and see it through; whether to look for another at once."""
@@ -156,17 +167,20 @@ class Slot:
             self._give_up(claim, unfit)
             return False
         logbook = Logbook(Path(assignment.log), claim.attempt)
+        clerk = Clerk(self._database, self._storage, claim, logbook)
         try:
             Supervisor(
                 self._database,
                 claim,
                 runner,
-                Clerk(self._database, self._storage, claim, logbook),
+                clerk,
                 lease_seconds=self._settings.lease,
                 stall_seconds=kind.stall_seconds,
             ).run(assignment, self._shutdown, lambda: self._tend(nursery))
         finally:
             place.remove()
+            if clerk.device_failed:
+                self._unfit = probe.failure(self._spec)
         return True
 
     def _assignment(self, claim: Claim, place: scratch.Scratch, until: float) -> Assignment:

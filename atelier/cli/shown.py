@@ -41,6 +41,8 @@ def slots(workers: Iterable[Worker]) -> Iterator[str]:
         state = "drained" if worker["drained"] else "open"
         beat = duration(worker["last_beat_seconds"])
         yield f"{worker['id']:24} {state:<8} {beat:>7}  {worker['job_id'] or '-'}"
+        if worker["drained_because"]:
+            yield f"  its device failed: {_cut(worker['drained_because'].splitlines()[-1], 58)}"
 
 
 def page(job: Job) -> Iterator[str]:

@@ -73,7 +73,7 @@ class SwitchedStack(Stack):
     ) -> Program:
         program = super()._ours(name, argv, stop_seconds, **changes)
         service = name.partition(":")[0]
-        names = [self._off[service]] if service in self._off else []
+        names = [self._off[of] for of in (service, name) if of in self._off]
         if service == "worker":
             names.append("disk")
         if not names:
@@ -99,7 +99,7 @@ def fight(
     """Commission at least ``jobs`` under ``faults``, wait for every job's end, and judge.
 
     ``only`` these faults are done, else all. ``off`` names for a service (``worker``,
-    ``keeper``) the promise of :mod:`tests.chaos.switches` that it breaks.
+    ``worker:cpu:0``, ``keeper``) the promise of :mod:`tests.chaos.switches` that it breaks.
     """
     load = load or Load()
     with studio(lease, off or {}) as ground:

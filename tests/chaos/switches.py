@@ -25,6 +25,7 @@ DISK_FULL = "ATELIER_TESTS_DISK_FULL"
 MODULE = "tests.chaos.switches"
 ROOT = Path(__file__).parents[2]
 LATE_SECONDS = 2.0
+_runners: list[str] = []
 
 
 def through(names: str, argv: list[str]) -> list[str]:
@@ -108,7 +109,6 @@ def impatient_keeper() -> None:
 def disk() -> None:
     """Writes of stored files and of states fail while the disk is said to be full."""
     from jobs.storage import Storage
-    from worker import forks
 
     written = Storage._write
 
@@ -117,10 +117,7 @@ def disk() -> None:
         written(self, source, sha256)
 
     Storage._write = write  # type: ignore[method-assign]
-    forks.SERVER = ("-m", MODULE, "disk_of_runner", "worker.runner")  # type: ignore[assignment]
-    bare = forks._environment
-    told = {name: os.environ[name] for name in ("PYTHONPATH", DISK_FULL)}
-    forks._environment = lambda slot: {**bare(slot), **told}
+    _apply_in_runner(disk_of_runner)
 
 
 def disk_of_runner() -> None:
@@ -136,6 +133,43 @@ def disk_of_runner() -> None:
     state.save = save  # type: ignore[assignment]
 
 
+def device_errors() -> None:
+    """Every run meets an error of its device."""
+    _apply_in_runner(device_errors_of_runner)
+
+
+def device_broken() -> None:
+    """The same, and a newcomer on the device meets one too."""
+    from worker import probe
+
+    device_errors()
+    probe.PROGRAM = ("-c", "import sys; sys.exit('CUDA error: unknown')")
+
+
+def device_errors_of_runner() -> None:
+    """A step raises what torch raises then."""
+    import torch
+
+    from engines.style_transfer.engine import StyleTransfer
+
+    def step(_self: StyleTransfer) -> None:
+        raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+    StyleTransfer.step = step  # type: ignore[assignment,method-assign]
+
+
+def _apply_in_runner(switch: Callable[[], None]) -> None:
+    """A runner gets none of its worker's environment, except what finding the switches takes."""
+    from worker import forks
+
+    _runners.append(switch.__name__)
+    forks.SERVER = ("-m", MODULE, ",".join(_runners), "worker.runner")  # type: ignore[assignment]
+    if len(_runners) == 1:
+        bare = forks.environment
+        told = {name: os.environ[name] for name in ("PYTHONPATH", DISK_FULL)}
+        forks.environment = lambda slot: {**bare(slot), **told}
+
+
 def _refuse_if_full() -> None:
     if Path(os.environ[DISK_FULL]).exists():
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -143,7 +177,17 @@ def _refuse_if_full() -> None:
 
 SWITCHES: dict[str, Callable[[], None]] = {
     switch.__name__: switch
-    for switch in (fence_ignored, hold_off, row_first, impatient_keeper, disk, disk_of_runner)
+    for switch in (
+        fence_ignored,
+        hold_off,
+        row_first,
+        impatient_keeper,
+        disk,
+        disk_of_runner,
+        device_errors,
+        device_broken,
+        device_errors_of_runner,
+    )
 }
 
 

@@ -113,6 +113,7 @@ def worker(slot: Slot, running: Job | None, now: datetime) -> dict[str, Any]:
         "device": slot.device,
         "ready": slot.standby,
         "drained": slot.drained_at is not None,
+        "drained_because": slot.drained_because,
         "job_id": str(running.id) if running else None,
         "last_beat_seconds": round((now - slot.beat_at).total_seconds(), 1),
     }
