@@ -10,7 +10,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
@@ -22,6 +22,9 @@ STATEMENT_SECONDS = 15.0
 GRACE_SECONDS = 1.0
 POOL_SECONDS = 5
 LOOK_SECONDS = 0.1
+# Errors of the server or of the way to it, whatever was asked: a session that it ended because it
+# idled is told as InternalError, a connection that is closed as InterfaceError.
+NOT_OURS = (OperationalError, InternalError, InterfaceError)
 
 
 class DatabaseDownError(Exception):
@@ -46,7 +49,7 @@ class Database:
         except PoolTimeoutError as busy:
             raise DatabaseDownError(str(busy)) from busy
         except DBAPIError as broken:
-            if broken.connection_invalidated or isinstance(broken, OperationalError):
+            if broken.connection_invalidated or isinstance(broken, NOT_OURS):
                 raise DatabaseDownError(str(broken.orig)) from broken
             raise
 

@@ -55,7 +55,10 @@ class Storage:
 
     def put(self, database: Database, source: Path) -> Stored:
         """Store a file. Raises :class:`StorageError`, DatabaseDownError."""
-        stored = Stored(digest(source), source.stat().st_size)
+        try:
+            stored = Stored(digest(source), source.stat().st_size)
+        except OSError as failed:
+            raise StorageError(f"cannot read {source.name}: {failed}") from failed
         touch(database, stored)
         if not self.holds(stored.sha256):
             try:

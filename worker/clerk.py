@@ -29,6 +29,7 @@ from worker.nursery import Runner
 from worker.protocol import Say, Stop
 
 RETRY_SECONDS = 1.0
+FULL = (errno.ENOSPC, errno.EDQUOT)
 # Why a runner that stopped as asked is where it is now.
 STOPPED: dict[Stop, tuple[State, Reason]] = {
     Stop.CANCEL: (State.CANCELED, Reason.CANCELED_BY_USER),
@@ -159,16 +160,21 @@ class Clerk:
         self._write(lambda s: lease.stop(s, hold, target, reason, seconds, error))
 
     def _record_failed_write(self, failure: Exception, seconds: float) -> None:
-        """The outputs could not be stored: wait for room, or let it be tried again."""
-        if isinstance(failure, FenceLostError):
-            raise failure
-        cause = failure.__cause__
-        full = isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)
-        log.error("job %s: outputs not stored: %s", self._claim.hold.job_id, failure)
+        """What the runner said could not be recorded: wait for room, or let it be tried again."""
+        if isinstance(failure, (FenceLostError, DatabaseDownError)):
+            raise failure  # another holds the job, or will as soon as the lease has ended
+        hold = self._claim.hold
+        log.error("job %s: not recorded: %s", hold.job_id, failure, exc_info=failure)
+        if not isinstance(failure, StorageError):
+            reason, cause = Reason.INTERNAL_ERROR, "the worker could not record the run"
+            self._write(lambda s: lease.runner_died(s, hold, reason, cause, seconds))
+            return
+        cause_of_it = failure.__cause__
+        full = isinstance(cause_of_it, OSError) and cause_of_it.errno in FULL
         target, reason = State.QUEUED, Reason.STORAGE_AWAY
         if full:
             target, reason = State.PAUSED, Reason.DISK_FULL
-        self._write(lambda s: lease.stop(s, self._claim.hold, target, reason, seconds))
+        self._write(lambda s: lease.stop(s, hold, target, reason, seconds))
 
     def _send_log(self, ended: bool = False) -> None:
         self._log_due = False

@@ -23,6 +23,8 @@ LAST_WORDS = 500
 def failure(slot: SlotSpec) -> str | None:
     """Why the slot's device cannot be used, in its own last words; None when it computes right."""
     command = [sys.executable, *PROGRAM, "--parent", str(os.getpid())]
+    if slot.resource != "cpu":
+        command.append("--gpu")
     try:
         done = subprocess.run(
             command,
@@ -44,11 +46,13 @@ def main() -> None:
     """Compute; whatever the device raises ends the process with an error."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--parent", type=int, required=True)
-    parting.die_with(parser.parse_args().parent)
+    parser.add_argument("--gpu", action="store_true")
+    told = parser.parse_args()
+    parting.die_with(told.parent)
     import torch
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if os.environ["CUDA_VISIBLE_DEVICES"] and device.type == "cpu":
+    if told.gpu and device.type == "cpu":
         sys.exit("the device is no longer there")
     matrix = torch.randn(SIDE, SIDE, generator=torch.Generator().manual_seed(0))
     there = matrix.to(device)

@@ -48,7 +48,7 @@ class Run:
         self._job, self._control, self._sender = assignment, control, sender
         self._folder = Path(assignment.folder)
         self._kind: Kind = KINDS[assignment.kind]
-        self._step = 0
+        self._step = self._saved_step = 0
         self._trace = Trace(assignment.traces, assignment.job_id, assignment.fence, assignment.slot)
         self._checkpoints = Pace.of_checkpoints()
         self._previews = Pace.of_previews()
@@ -60,6 +60,7 @@ class Run:
     def go(self) -> None:
         """Run to the end, or to where the supervisor wants it to stop."""
         self._engine, self._step = self._begun()
+        self._saved_step = self._step
         self._begun_engine = self._engine
         self._engine.pulse = self._pulse
         self._estimate = Estimate(self._engine.share(self._step))
@@ -161,6 +162,7 @@ class Run:
             path = self._folder / f"checkpoint-{self._step}.safetensors"
             state: State = self._engine.state()
             save(state, path)
+        self._saved_step = self._step
         log.info("saved at step %s", self._step)
         self._sender.send(
             Say.CHECKPOINT,
@@ -171,7 +173,8 @@ class Run:
         )
 
     def _leave(self, stop: Stop) -> None:
-        if stop is not Stop.CANCEL and self._step > 0:
+        # A state that is on its way already must not be written over while it is read.
+        if stop is not Stop.CANCEL and self._step > self._saved_step:
             self._save_checkpoint()
         log.info("stopped at step %s: %s", self._step, stop)
         self._sender.send(Say.STOPPED, why=str(stop), step=self._step)

@@ -14,7 +14,7 @@ depends_on = None
 def upgrade() -> None:
     """Apply."""
 
-    op.add_column("slot", sa.Column("drained_because", sa.String(), nullable=True))
+    op.add_column("slot", sa.Column("drained_because", sa.Text(), nullable=True))
 
 
 def downgrade() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 from tests.chaos.battle import fight, told
 
@@ -14,8 +15,12 @@ def main() -> int:
         int(os.environ.get(name) or default)
         for name, default in (("JOBS", 60), ("FAULTS", 25), ("SEED", 1))
     )
-    outcome = fight(jobs, faults, seed, float(os.environ.get("ATELIER_LEASE", 3)))
+    lease = float(os.environ.get("ATELIER_LEASE", 3))
+    evidence = Path("build", f"chaos-{seed}")
+    outcome = fight(jobs, faults, seed, lease, evidence=evidence)
     sys.stdout.write(f"{told(outcome)}\n")
+    if outcome.broken:
+        sys.stderr.write(f"logs, traces and answers are kept in {evidence}\n")
     return 1 if outcome.broken else 0
 
 

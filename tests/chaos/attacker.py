@@ -61,7 +61,7 @@ class Attacker:
             "worker killed": lambda: self._signal("worker:", signal.SIGKILL),
             "worker killed as it reports a success": self._kill_at_a_success,
             "worker terminated": lambda: self._signal("worker:", signal.SIGTERM),
-            "worker stopped for two leases": lambda: self._stop("worker:", 2.2),
+            "worker stopped for two leases": self._stop_a_worker_at_work,
             "keeper killed": lambda: self._signal("keeper", signal.SIGKILL),
             "keeper stopped for longer than a lease": lambda: self._stop("keeper", 1.5),
             "web killed": lambda: self._signal("web", signal.SIGKILL),
@@ -138,7 +138,7 @@ class Attacker:
             newest = ended.order_by(Job.ended_at.desc()).limit(1)
             return session.execute(newest).scalar_one_or_none()
 
-    def _slot_of(self, job_id: UUID) -> str:
+    def _slot_of(self, job_id: UUID | None) -> str:
         """Where its last attempt ran."""
         claims = select(Event).where(
             Event.job_id == job_id, Event.data["to"].as_string() == str(State.RUNNING)
@@ -152,6 +152,16 @@ class Attacker:
         if child is None:
             return False
         return self._pause([child.pid], leases)
+
+    def _stop_a_worker_at_work(self) -> bool:
+        """One whose job another can take over meanwhile."""
+        with self._truth.begin() as session:
+            running = select(Job.id).where(Job.state == str(State.RUNNING))
+            jobs = session.execute(running.order_by(Job.id)).scalars().all()
+        if not jobs:
+            return False
+        slot = self._slot_of(self._random.choice(jobs))
+        return self._stop(f"worker:{slot.partition('@')[0]}", 2.2)
 
     def _stop_group(self, name: str, leases: float) -> bool:
         child = self._some_child(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -95,11 +96,13 @@ def fight(
     only: Sequence[str] = (),
     off: Mapping[str, str] | None = None,
     load: Load | None = None,
+    evidence: Path | None = None,
 ) -> Outcome:
     """Commission at least ``jobs`` under ``faults``, wait for every job's end, and judge.
 
     ``only`` these faults are done, else all. ``off`` names for a service (``worker``,
     ``worker:cpu:0``, ``keeper``) the promise of :mod:`tests.chaos.switches` that it breaks.
+    When a promise was broken, the logs, traces and answers are kept in ``evidence``.
     """
     load = load or Load()
     with studio(lease, off or {}) as ground:
@@ -119,7 +122,10 @@ def fight(
         waiting.join()
         if client.failure is not None:
             raise client.failure
-        return _judged(client, attacker, ground, results)
+        outcome = _judged(client, attacker, ground, results)
+        if outcome.broken and evidence is not None:
+            _keep(ground, evidence)
+        return outcome
 
 
 @contextmanager
@@ -219,6 +225,14 @@ def _stored(ground: Ground, job_id: str) -> records.Stored:
         result = session.execute(files).scalar_one_or_none()
         whole = result is None or _is_whole(ground.storage, result)
         return records.Stored(job_id, job.state, moves, result, whole)
+
+
+def _keep(ground: Ground, evidence: Path) -> None:
+    """What tells how a promise was broken; what was kept before goes."""
+    shutil.rmtree(evidence, ignore_errors=True)
+    shutil.copytree(ground.folder / "var" / "logs", evidence / "logs")
+    shutil.copytree(ground.folder / TRACES, evidence / TRACES)
+    shutil.copy(ground.folder / ANSWERS, evidence)
 
 
 def _is_whole(storage: Storage, sha256: str) -> bool:
