@@ -58,8 +58,16 @@ def fence_ignored() -> None:
 
 
 def hold_off() -> None:
-    """A runner is told that its lease never ends."""
+    """A runner is told that its lease never ends; its successor is on another machine.
+
+    On the same machine there is a second net: a successor kills who still has the job's lock.
+    """
+    from jobs.settings import Settings
     from worker import slot, supervisor
+
+    Settings.scratch = property(  # type: ignore[assignment]
+        lambda self: self.data.absolute() / f"scratch-{os.getpid()}"
+    )
 
     for module in (slot, supervisor):
         module.step_until = lambda _asked_at, _seconds: 1e12  # type: ignore[attr-defined]
