@@ -20,14 +20,22 @@ def children_of(pid: int) -> list[int]:
 
 @contextmanager
 def paused(pids: Iterable[int]) -> Iterator[None]:
-    """Stopped inside, continued afterwards."""
+    """Stopped inside, continued afterwards; one that has already ended is passed over."""
     stopped = []
     try:
         for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
-            stopped.append(pid)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+                stopped.append(pid)
         yield
     finally:
         for pid in stopped:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
+
+
+@contextmanager
+def paused_family(pid: int) -> Iterator[None]:
+    """The process and its children stopped: the parent first, so that it cannot start another."""
+    with paused([pid]), paused(children_of(pid)):
+        yield

@@ -7,7 +7,7 @@ import random
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from uuid import UUID
 
@@ -19,7 +19,7 @@ from atelier.local import Stack
 from jobs.database import Database, DatabaseDownError
 from jobs.models import Checkpoint, Event, Job
 from jobs.states import State
-from tests.signals import children_of, paused
+from tests.signals import children_of, paused, paused_family
 
 TURN_SECONDS = 0.1
 SOON_SECONDS = 0.02
@@ -151,7 +151,7 @@ class Attacker:
         child = self._some_child(name)
         if child is None:
             return False
-        return self._pause([child.pid], leases)
+        return self._pause(paused([child.pid]), leases)
 
     def _stop_a_worker_at_work(self) -> bool:
         """One whose job another can take over meanwhile."""
@@ -167,11 +167,11 @@ class Attacker:
         child = self._some_child(name)
         if child is None:
             return False
-        return self._pause([child.pid, *children_of(child.pid)], leases)
+        return self._pause(paused_family(child.pid), leases)
 
     def _stop_a_runner(self) -> bool:
         runners = list(self._runners())
-        return bool(runners) and self._pause([self._random.choice(runners)], 1.5)
+        return bool(runners) and self._pause(paused([self._random.choice(runners)]), 1.5)
 
     def _to_a_runner(self, number: int) -> bool:
         runners = list(self._runners())
@@ -185,9 +185,9 @@ class Attacker:
             os.kill(self._random.choice(servers), signal.SIGKILL)
         return bool(servers)
 
-    def _pause(self, pids: list[int], leases: float) -> bool:
+    def _pause(self, stopped: AbstractContextManager[None], leases: float) -> bool:
         """SIGSTOP, and SIGCONT whatever happens meanwhile."""
-        with paused(pids):
+        with stopped:
             self._let_pass(leases * self._lease)
         return True
 

@@ -28,7 +28,7 @@ from tests.chaos import bare_tasks, battle
 from tests.chaos.bare import BareStack, done
 from tests.chaos.client import PATIENCE_SECONDS as CLIENT_SECONDS
 from tests.chaos.records import Begun, begun
-from tests.signals import children_of, paused
+from tests.signals import paused, paused_family
 from worker.protocol import boot_clock
 
 LEASE, USUAL_LEASE = 6.0, 30.0
@@ -113,7 +113,7 @@ class Attack:
         job = self._begin()
         (postgres,) = self._stack.named("postgres")
         before = self._newest(job)
-        with paused([postgres.pid, *children_of(postgres.pid)]):
+        with paused_family(postgres.pid):
             until = time.monotonic() + 2 * LEASE
             began = time.perf_counter()
             refused = self._submitted(size=64, steps=1)

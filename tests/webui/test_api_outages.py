@@ -6,7 +6,7 @@ import requests
 
 from atelier.local import Stack
 from atelier.tokens import keep_token
-from tests.signals import children_of, paused
+from tests.signals import paused_family
 
 SECONDS = 60.0
 
@@ -16,7 +16,7 @@ def test_a_database_that_hangs_is_answered_with_503_and_when_to_come_back(stack:
     address = f"{stack.address}/api/v1/jobs"
     bearer = {"Authorization": f"Bearer {keep_token(stack.settings)}"}
     (postgres,) = stack.named("postgres")
-    with paused([postgres.pid, *children_of(postgres.pid)]):
+    with paused_family(postgres.pid):
         told = requests.get(address, headers=bearer, timeout=SECONDS)
     assert told.status_code == 503
     assert int(told.headers["Retry-After"]) > 0
