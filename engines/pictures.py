@@ -86,9 +86,9 @@ def inspect(path: Path) -> PictureFacts:
     return PictureFacts(**answer)
 
 
-def open_rgb(path: Path) -> Image.Image:
-    """The picture at ``path``, upright, in sRGB, on white where it was transparent."""
-    with _opened(path) as picture:
+def open_rgb(source: Path | BytesIO) -> Image.Image:
+    """The picture in ``source``, upright, in sRGB, on white where it was transparent."""
+    with _opened(source) as picture:
         return _srgb(ImageOps.exif_transpose(picture))
 
 
@@ -125,12 +125,13 @@ def read_recipe(path: Path) -> dict[str, Any] | None:
     return json.loads(text) if isinstance(text, str) else None
 
 
-def _opened(path: Path) -> Image.Image:
+def _opened(source: Path | BytesIO) -> Image.Image:
     """Open lazily: format and size are checked from the header before any pixel is read."""
-    if path.stat().st_size == 0:
+    length = len(source.getbuffer()) if isinstance(source, BytesIO) else source.stat().st_size
+    if length == 0:
         raise PictureError("empty_file")
     try:
-        picture = Image.open(path, formats=tuple(MEDIA_TYPES))
+        picture = Image.open(source, formats=tuple(MEDIA_TYPES))
     except UnidentifiedImageError:
         raise PictureError("not_a_picture") from None
     except (OSError, SyntaxError, ValueError):

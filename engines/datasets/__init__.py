@@ -1,0 +1,1 @@
+"""Sets of pictures: the file that holds one, its check, and art drawn for samples."""

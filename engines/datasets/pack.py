@@ -1,0 +1,110 @@
+"""A checked set of pictures as one file: a ZIP without compression, the same bytes for the
+same pictures, labels and order. No torch here.
+
+``dataset.json`` comes first and lists the pictures in order; each picture's own bytes follow
+under a name that the studio gave it, so that nothing a stranger named is ever a path.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image
+
+from engines import pictures
+
+MEDIA_TYPE = "application/vnd.atelier.dataset+zip"
+FORMAT = 1
+CONTENTS = "dataset.json"
+# The earliest date a ZIP can tell: when a set was packed must not change its hash.
+NO_DATE = (1980, 1, 1, 0, 0, 0)
+
+
+class PackError(Exception):
+    """The file is no pack of ours, or a damaged one."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One picture: what its owner called it, the position of its label (None without labels),
+    its true media type and its size in pixels, upright."""
+
+    name: str
+    label: int | None
+    media_type: str
+    width: int
+    height: int
+
+
+class Pack:
+    """A pack opened for reading. Close it, or use it in a ``with``."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the pack at ``path``; :class:`PackError` when it is none."""
+        try:
+            self._zip = zipfile.ZipFile(path)
+            contents = json.loads(self._zip.read(CONTENTS))
+            if contents["format"] != FORMAT:
+                raise PackError(f"format {contents['format']} is not {FORMAT}")
+            self.labels: tuple[str, ...] = tuple(contents["labels"])
+            self.members = tuple(Member(**member) for member in contents["pictures"])
+        except (OSError, zipfile.BadZipFile, KeyError, TypeError, ValueError) as damage:
+            raise PackError(f"this is no set of pictures of ours: {damage}") from damage
+
+    def __enter__(self) -> Pack:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._zip.close()
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    def read(self, position: int) -> bytes:
+        """The bytes of a picture, as they were brought."""
+        try:
+            return self._zip.read(_name(position, self.members[position]))
+        except (OSError, KeyError, zipfile.BadZipFile) as damage:
+            raise PackError(f"picture {position} cannot be read: {damage}") from damage
+
+    def picture(self, position: int) -> Image.Image:
+        """A picture, upright RGB. Decodes in place: for processes that are bounded themselves."""
+        try:
+            return pictures.open_rgb(BytesIO(self.read(position)))
+        except (pictures.PictureError, OSError, SyntaxError, ValueError, EOFError) as damage:
+            raise PackError(f"picture {position} cannot be decoded: {damage}") from damage
+
+    def pictures(self) -> Iterator[Image.Image]:
+        """All pictures in order."""
+        return map(self.picture, range(len(self)))
+
+
+def write(path: Path, labels: Iterable[str], members: Iterable[tuple[Member, bytes]]) -> None:
+    """Pack ``members`` in their order. OSError when it cannot be written."""
+    kept = list(members)
+    contents = {
+        "format": FORMAT,
+        "labels": list(labels),
+        "pictures": [asdict(member) for member, _ in kept],
+    }
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as packed:
+        packed.writestr(_entry(CONTENTS), json.dumps(contents, ensure_ascii=False, indent=1))
+        for position, (member, content) in enumerate(kept):
+            packed.writestr(_entry(_name(position, member)), content)
+
+
+def _name(position: int, member: Member) -> str:
+    suffix = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}[member.media_type]
+    return f"pictures/{position:06}.{suffix}"
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(name, NO_DATE)
+    entry.external_attr = 0o644 << 16
+    entry.create_system = 3
+    return entry
