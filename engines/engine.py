@@ -37,10 +37,19 @@ class InputError(Exception):
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a run may read: its referenced files by id, and the folder of network weights."""
+    """What a run may read: its referenced files by id, and the folder of network weights.
+
+    ``hashes`` are the files' SHA-256 by id. ``cache`` is a folder that outlives the run, for what
+    is costly to prepare and follows from a hash; nothing may rely on finding anything in it.
+    ``smaller`` counts how often memory ran out for this job: an engine that works in pieces
+    (tiles, micro-batches) halves them that often, and may then differ in the last bits.
+    """
 
     files: Mapping[str, Path]
     weights: Path
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    cache: Path | None = None
+    smaller: int = 0
 
     def picture(self, id_: str, pointer: str) -> Image:
         """The picture called ``id_``, upright RGB; :class:`InputError` at ``pointer`` if unfit."""

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from sqlalchemy import case, delete, func, insert, select
 from sqlalchemy.orm import Session
 
+from engines import media
 from engines.kind import Kind, Params
 from engines.registry import KINDS
 from jobs.ids import new_id
@@ -31,7 +32,7 @@ PRIORITIES = range(-10, 11)
 MAX_TAGS, MAX_TAG_LENGTH = 16, 64
 MAX_KEY_LENGTH = 255
 # Which media types satisfy a reference, by what it refers to.
-REFERENCE_MEDIA = {"picture": "image/", "dataset": "application/", "model": "application/"}
+REFERENCE_MEDIA = {"picture": "image/", "dataset": media.DATASET, "model": media.MODEL}
 
 
 @dataclass(frozen=True)

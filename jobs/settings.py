@@ -140,6 +140,11 @@ class Settings(BaseModel):
         return self.data.absolute() / "weights"
 
     @property
+    def cache(self) -> Path:
+        """Folder of what runs prepared from their inputs; local to the machine."""
+        return self.data.absolute() / "cache"
+
+    @property
     def logs(self) -> Path:
         """Folder of the processes' logs."""
         return self.data.absolute() / "logs"

@@ -76,6 +76,7 @@ class Assignment:
     lock: str
     log: str
     weights: str
+    cache: str
     traces: str
     threads: int
     step_until: float

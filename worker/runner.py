@@ -109,7 +109,10 @@ class Run:
         engine_class: type[Engine] = getattr(importlib.import_module(module), name)
         params = self._kind.params.model_validate(self._job.params)
         inputs = Inputs(
-            {id_: Path(path) for id_, path in self._job.inputs.items()}, Path(self._job.weights)
+            {id_: Path(path) for id_, path in self._job.inputs.items()},
+            Path(self._job.weights),
+            self._job.input_hashes,
+            Path(self._job.cache),
         )
         return engine_class(params, inputs, _device())
 

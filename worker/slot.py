@@ -200,6 +200,7 @@ class Slot:
             lock=str(place.lock),
             log=str(logs / f"{job_id}.log"),
             weights=str(self._settings.weights),
+            cache=str(self._settings.cache),
             traces=self._settings.traces,
             threads=self._settings.cpu_threads,
             step_until=until,

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from engines import pictures
+from engines import media, pictures
 
-MEDIA_TYPE = "application/vnd.atelier.dataset+zip"
+MEDIA_TYPE = media.DATASET
 FORMAT = 1
 CONTENTS = "dataset.json"
 # The earliest date a ZIP can tell: when a set was packed must not change its hash.

@@ -60,6 +60,7 @@ def test_a_run_stopped_as_it_saves_hands_the_same_state_over_only_once(
         lock="",
         log="",
         weights=str(settings.weights),
+        cache=str(settings.cache),
         traces="",
         threads=torch.get_num_threads(),
         step_until=0.0,
