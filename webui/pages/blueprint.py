@@ -9,6 +9,7 @@ from flask import Blueprint, g
 
 from engines.registry import KINDS
 from webui import durations
+from webui.navigation import PLACES
 from webui.problems import words
 from webui.texts import _
 
@@ -21,6 +22,7 @@ def everywhere() -> dict[str, Any]:
     return {
         "signed_in": g.get("owner_id") is not None,
         "kinds": KINDS,
+        "places": PLACES,
         "new_order": lambda: secrets.token_hex(8),
         "said": _,
         "fault_words": words,

@@ -8,14 +8,14 @@ function isTyping(target) {
   return target.closest?.("input, select, textarea, [contenteditable]") !== null;
 }
 
-function follow(key) {
-  document.querySelector(`[data-key="${key}"]`)?.click();
+function placeOf(key) {
+  return /^[a-z]$/.test(key) ? document.querySelector(`[data-key="${key}"]`) : null;
 }
 
 function search() {
   const field = document.getElementById("search");
   if (field) field.focus();
-  else follow("j");
+  else placeOf("j")?.click();
 }
 
 function act(event) {
@@ -23,7 +23,8 @@ function act(event) {
   if (event.key === "?") {
     if (!dialog.open) dialog.showModal();
   } else if (enabled.checked && !dialog.open) {
-    if (event.key === "s" || event.key === "j") follow(event.key);
+    const place = placeOf(event.key);
+    if (place) place.click();
     else if (event.key === "/") search();
     else return;
   } else return;

@@ -1,0 +1,28 @@
+"""Where the head of every page leads: each place once, with its key and who sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engines.kind import N_
+
+
+@dataclass(frozen=True)
+class Place:
+    """A page in the head. ``key`` opens it from anywhere; ``below`` are the endpoints of pages
+    that belong to it."""
+
+    endpoint: str
+    title: str
+    key: str
+    below: tuple[str, ...] = ()
+
+    def holds(self, endpoint: str | None) -> bool:
+        """Whether the page at ``endpoint`` is this place or below it."""
+        return endpoint == self.endpoint or endpoint in self.below
+
+
+PLACES = (
+    Place("pages.studio_page", N_("Studio"), "s"),
+    Place("pages.jobs_page", N_("Jobs"), "j", below=("pages.job_page",)),
+)
