@@ -22,11 +22,12 @@ LOGIN_LIFETIME = timedelta(minutes=15)
 
 def keep_token(settings: Settings) -> str:
     """The command line's token; the one kept from before as long as it is good for a while."""
-    from jobs.accounts import issue, owner_of
+    from jobs.accounts import asker, issue
 
     kept = read_private(settings.token_file)
     with _as_local_owner(settings) as (session, owner):
-        if kept and owner_of(session, kept, "api") == owner:
+        proved = asker(session, kept, "api") if kept else None
+        if kept and proved is not None and proved.owner_id == owner:
             return kept
         token = issue(session, owner, "api", COMMAND_LINE_LIFETIME)
     write_private(settings.token_file, token)

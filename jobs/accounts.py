@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 from uuid import UUID
@@ -14,14 +15,29 @@ from sqlalchemy.orm import Session
 
 from jobs.ids import new_id
 from jobs.models import Owner, Token
+from jobs.roles import Role
 
 Scope = Literal["api", "session", "login"]
 LOCAL_OWNER = "local"
 
 
+@dataclass(frozen=True)
+class Asker:
+    """Whom a secret proves, and in which role they ask."""
+
+    owner_id: UUID
+    role: Role
+
+    @property
+    def is_administrator(self) -> bool:
+        """Whether they may do what administrators do."""
+        return self.role is Role.ADMINISTRATOR
+
+
 def local_owner(session: Session) -> UUID:
-    """The one owner of a local studio, made at its first use."""
-    session.execute(upsert(Owner).values(id=new_id(), name=LOCAL_OWNER).on_conflict_do_nothing())
+    """The one owner of a local studio and its administrator, made at its first use."""
+    values = {"id": new_id(), "name": LOCAL_OWNER, "role": str(Role.ADMINISTRATOR)}
+    session.execute(upsert(Owner).values(values).on_conflict_do_nothing())
     return session.execute(select(Owner.id).where(Owner.name == LOCAL_OWNER)).scalar_one()
 
 
@@ -39,15 +55,18 @@ def issue(session: Session, owner_id: UUID, scope: Scope, lifetime: timedelta) -
     return secret
 
 
-def owner_of(session: Session, secret: str, scope: Scope) -> UUID | None:
+def asker(session: Session, secret: str, scope: Scope) -> Asker | None:
     """Whom a token proves, or None when it is unknown, expired or of another scope."""
-    return session.execute(
-        select(Token.owner_id).where(
+    found = session.execute(
+        select(Owner.id, Owner.role)
+        .join(Token, Token.owner_id == Owner.id)
+        .where(
             Token.sha256 == _hashed(secret),
             Token.scope == scope,
             Token.expires_at > func.clock_timestamp(),
         )
-    ).scalar_one_or_none()
+    ).one_or_none()
+    return None if found is None else Asker(found.id, Role(found.role))
 
 
 def spend_login(session: Session, secret: str) -> UUID | None:

@@ -21,6 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from jobs.roles import Role
 from jobs.states import State, Wanted
 
 
@@ -45,7 +46,7 @@ class Base(DeclarativeBase):
     }
 
 
-def _one_of(column: str, words: type[State] | type[Wanted]) -> CheckConstraint:
+def _one_of(column: str, words: type[State] | type[Wanted] | type[Role]) -> CheckConstraint:
     listed = ", ".join(f"'{word}'" for word in words)
     return CheckConstraint(f"{column} IN ({listed})", name=column)
 
@@ -54,9 +55,11 @@ class Owner(Base):
     """A person everything else belongs to; a local studio has one."""
 
     __tablename__ = "owner"
+    __table_args__ = (_one_of("role", Role),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(unique=True)
+    role: Mapped[str] = mapped_column(server_default=text("'artist'"))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 

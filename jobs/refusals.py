@@ -38,6 +38,11 @@ REFUSALS: Mapping[str, Refusal] = {
         N_("The request does not come from this studio's own page."),
         N_("Reload the page and try again."),
     ),
+    "administrators_only": Refusal(
+        403,
+        N_("This is for administrators of the studio."),
+        N_("Ask an administrator, or sign in as one."),
+    ),
     "forbidden_host": Refusal(
         403,
         N_("This studio is not called '%(host)s'."),

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Callable
 from datetime import timedelta
+from functools import wraps
+from typing import ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, g, redirect, request, url_for
@@ -30,6 +33,8 @@ OPEN_ENDPOINTS = frozenset(
         "pages.choose_language",
     }
 )
+P = ParamSpec("P")
+R = TypeVar("R")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 CONTENT_POLICY = (
     "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none';"
@@ -64,6 +69,26 @@ def start_session(secret: str) -> Response | None:
     return answer  # type: ignore[return-value]  # werkzeug's redirect is typed as its own class
 
 
+def check_administrator() -> None:
+    """Refuse whoever is no administrator; for a blueprint's ``before_request``.
+
+    Nothing is looked up before it, so an artist learns nothing of what there is.
+    """
+    if g.asker is None or not g.asker.is_administrator:
+        raise RefusedError("administrators_only")
+
+
+def require_administrator(view: Callable[P, R]) -> Callable[P, R]:
+    """Let only administrators have what ``view`` answers, page or API."""
+
+    @wraps(view)
+    def guarded(*given: P.args, **named: P.kwargs) -> R:
+        check_administrator()
+        return view(*given, **named)
+
+    return guarded
+
+
 def csrf_token() -> str:
     """The token that a form of this session must carry."""
     cookie = request.cookies.get(SESSION_COOKIE, "")
@@ -81,27 +106,27 @@ def _check_host() -> None:
 
 
 def _identify() -> Response | None:
+    g.asker = g.owner_id = None
     if request.endpoint in OPEN_ENDPOINTS:
         return None
     bearer = request.authorization
     if bearer is not None and bearer.type == "bearer" and bearer.token:
-        g.owner_id = _owner(bearer.token, "api")
+        g.asker = _asker(bearer.token, "api")
     elif cookie := request.cookies.get(SESSION_COOKIE):
-        g.owner_id = _owner(cookie, "session")
-        if g.owner_id is not None and request.method not in SAFE_METHODS:
+        g.asker = _asker(cookie, "session")
+        if g.asker is not None and request.method not in SAFE_METHODS:
             _check_own_page()
-    else:
-        g.owner_id = None
-    if g.owner_id is not None:
+    if g.asker is not None:
+        g.owner_id = g.asker.owner_id
         return None
     if is_api() or request.method not in SAFE_METHODS:
         raise RefusedError("unauthenticated")
     return redirect(url_for("pages.welcome"))  # type: ignore[return-value]
 
 
-def _owner(secret: str, scope: accounts.Scope) -> object:
+def _asker(secret: str, scope: accounts.Scope) -> accounts.Asker | None:
     with studio().database.begin() as session:
-        return accounts.owner_of(session, secret, scope)
+        return accounts.asker(session, secret, scope)
 
 
 def _check_own_page() -> None:

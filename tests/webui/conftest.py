@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from jobs.roles import Role
 from jobs.settings import Settings
 from tests.webui.quiet import Caller, Quiet, opened
 
@@ -16,6 +17,12 @@ def quiet(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Itera
     folder = tmp_path_factory.mktemp("quiet")
     with opened(settings.changed(storage_url=str(folder), upload_bytes=200_000)) as made:
         yield made
+
+
+@pytest.fixture
+def administrator(quiet: Quiet) -> Caller:
+    """Somebody new who is an administrator."""
+    return quiet.somebody(Role.ADMINISTRATOR)
 
 
 @pytest.fixture

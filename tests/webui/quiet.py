@@ -28,6 +28,7 @@ from jobs.database import Database
 from jobs.ids import new_id
 from jobs.lease import Claim
 from jobs.models import Blob, Event, File, IdempotencyKey, Job, Owner, OwnerShare
+from jobs.roles import Role
 from jobs.settings import Settings
 from tests.schemas import own_schema
 from webui import create_app
@@ -65,11 +66,11 @@ class Quiet:
         changed = replace(self.studio, settings=self.settings.changed(**changes))
         monkeypatch.setitem(self.app.extensions, "atelier", changed)
 
-    def somebody(self) -> Caller:
+    def somebody(self, role: Role = Role.ARTIST) -> Caller:
         """A new owner with a token."""
         id_ = new_id()
         with self.database.begin() as session:
-            session.execute(insert(Owner).values(id=id_, name=str(id_)))
+            session.execute(insert(Owner).values(id=id_, name=str(id_), role=str(role)))
         return Caller(self, id_, self.token(id_))
 
     def token(

@@ -21,19 +21,19 @@ def slot(quiet: Quiet) -> str:
     return NAME
 
 
-def _shown(caller: Caller, method: str, address: str) -> dict[str, object]:
-    answer = getattr(caller, method)(address)
+def _shown(asking: Caller, method: str, address: str) -> dict[str, object]:
+    answer = getattr(asking, method)(address)
     assert answer.status_code == 200, answer.get_json()
     return next(one for one in answer.get_json()["results"] if one["id"] == NAME)
 
 
-def test_a_slot_is_listed_with_what_runs_in_it(caller: Caller, slot: str) -> None:
-    shown = _shown(caller, "get", "/workers")
+def test_a_slot_is_listed_with_what_runs_in_it(administrator: Caller, slot: str) -> None:
+    shown = _shown(administrator, "get", "/workers")
     assert (shown["machine"], shown["drained"], shown["job_id"]) == ("elsewhere", False, None)
 
 
 def test_a_drained_slot_may_take_no_job_until_it_is_undrained(
-    quiet: Quiet, caller: Caller, slot: str
+    quiet: Quiet, administrator: Caller, slot: str
 ) -> None:
     def may_take() -> bool:
         with quiet.database.begin() as session:
@@ -41,11 +41,22 @@ def test_a_drained_slot_may_take_no_job_until_it_is_undrained(
                 session, NAME, machine="elsewhere", resource="cpu", device="cpu", standby=True
             )
 
-    assert _shown(caller, "post", f"/workers/{slot}/drain")["drained"] is True
+    assert _shown(administrator, "post", f"/workers/{slot}/drain")["drained"] is True
     assert not may_take()
-    assert _shown(caller, "post", f"/workers/{slot}/undrain")["drained"] is False
+    assert _shown(administrator, "post", f"/workers/{slot}/undrain")["drained"] is False
     assert may_take()
 
 
-def test_an_unknown_slot_is_refused(caller: Caller) -> None:
-    problem(caller.post("/workers/gpu:9@nowhere/drain"), 404, "unknown_slot")
+def test_an_unknown_slot_is_refused(administrator: Caller) -> None:
+    problem(administrator.post("/workers/gpu:9@nowhere/drain"), 404, "unknown_slot")
+
+
+@pytest.mark.parametrize("name", [NAME, "gpu:9@nowhere"])
+def test_an_artist_learns_nothing_of_the_slots(caller: Caller, slot: str, name: str) -> None:
+    for answer in (
+        caller.get("/workers"),
+        caller.post(f"/workers/{name}/drain"),
+        caller.post(f"/workers/{name}/undrain"),
+    ):
+        assert slot not in answer.get_data(as_text=True).replace(answer.request.path, "")
+        problem(answer, 403, "administrators_only")

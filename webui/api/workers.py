@@ -1,6 +1,6 @@
 """``/workers``: the slots that serve the studio, and draining them before maintenance.
 
-Whoever is signed in may: a studio without accounts has one owner, who is its administrator.
+Administrators only; the one owner of a studio without accounts is one.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ from datetime import UTC, datetime
 from flask import Blueprint, Response, jsonify
 
 from jobs import slots
+from webui import auth
 from webui.api import shapes
 from webui.studio import studio
 
 workers = Blueprint("workers", __name__, url_prefix="/api/v1/workers")
+workers.before_request(auth.check_administrator)
 
 
 @workers.get("")

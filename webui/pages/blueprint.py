@@ -21,6 +21,7 @@ def everywhere() -> dict[str, Any]:
     """Names every template may use; also error pages do, so nothing here asks the database."""
     return {
         "signed_in": g.get("owner_id") is not None,
+        "administrator": (asker := g.get("asker")) is not None and asker.is_administrator,
         "kinds": KINDS,
         "places": PLACES,
         "new_order": lambda: secrets.token_hex(8),

@@ -39,7 +39,7 @@ def logout() -> AnyResponse:
     """Forget this browser's session."""
     with studio().database.begin() as session:
         accounts.revoke(session, request.cookies.get(auth.SESSION_COOKIE, ""))
-    g.owner_id = None
+    g.asker = g.owner_id = None
     answer = redirect(url_for("pages.welcome"), 303)
     answer.delete_cookie(auth.SESSION_COOKIE)
     return answer
