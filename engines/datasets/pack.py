@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from io import BytesIO
 from pathlib import Path
@@ -72,10 +72,13 @@ class Pack:
         except (OSError, KeyError, zipfile.BadZipFile) as damage:
             raise PackError(f"picture {position} cannot be read: {damage}") from damage
 
-    def picture(self, position: int) -> Image.Image:
-        """A picture, upright RGB. Decodes in place: for processes that are bounded themselves."""
+    def picture(self, position: int, at_least: int | None = None) -> Image.Image:
+        """A picture, upright RGB. Decodes in place: for processes that are bounded themselves.
+
+        ``at_least`` as in :func:`engines.pictures.open_rgb`.
+        """
         try:
-            return pictures.open_rgb(BytesIO(self.read(position)))
+            return pictures.open_rgb(BytesIO(self.read(position)), at_least)
         except (pictures.PictureError, OSError, SyntaxError, ValueError, EOFError) as damage:
             raise PackError(f"picture {position} cannot be decoded: {damage}") from damage
 
@@ -84,18 +87,22 @@ class Pack:
         return map(self.picture, range(len(self)))
 
 
-def write(path: Path, labels: Iterable[str], members: Iterable[tuple[Member, bytes]]) -> None:
-    """Pack ``members`` in their order. OSError when it cannot be written."""
-    kept = list(members)
+def write(
+    path: Path, labels: Sequence[str], members: Sequence[Member], read: Callable[[int], bytes]
+) -> None:
+    """Pack ``members`` in their order; ``read`` gives a picture's bytes by its position.
+
+    One picture at a time is in memory. OSError when it cannot be written.
+    """
     contents = {
         "format": FORMAT,
         "labels": list(labels),
-        "pictures": [asdict(member) for member, _ in kept],
+        "pictures": [asdict(member) for member in members],
     }
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as packed:
         packed.writestr(_entry(CONTENTS), json.dumps(contents, ensure_ascii=False, indent=1))
-        for position, (member, content) in enumerate(kept):
-            packed.writestr(_entry(_name(position, member)), content)
+        for position, member in enumerate(members):
+            packed.writestr(_entry(_name(position, member)), read(position))
 
 
 def _name(position: int, member: Member) -> str:
