@@ -20,7 +20,7 @@ from sqlalchemy import ColumnElement, Connection, delete, func, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from jobs import lease, rescue, slots
+from jobs import audit, lease, rescue, slots
 from jobs.database import Database, DatabaseDownError, connect
 from jobs.models import Blob, Checkpoint, File, IdempotencyKey, Job, Slot, Token
 from jobs.moves import lock_job, move
@@ -32,6 +32,7 @@ from jobs.storage import Storage
 LEADER_LOCK = 7_021_887
 TURN_SECONDS = 1.0
 SWEEP_SECONDS = 60.0
+SEAL_SECONDS = 10.0
 BLOB_GRACE = "1 hour"
 KEY_LIFETIME = "24 hours"
 SLOT_LIFETIME = "7 days"
@@ -83,7 +84,7 @@ class Keeper:
         self._trust = Trust(settings.lease)
         self.rest = min(TURN_SECONDS, settings.lease / lease.BEATS_PER_LEASE)
         self._noticed: frozenset[str] = frozenset()
-        self._sweep_at = 0.0
+        self._sweep_at = self._seal_at = 0.0
 
     def turn(self, now: float) -> None:
         """One round of chores at ``now`` on the monotonic clock."""
@@ -95,6 +96,9 @@ class Keeper:
         self.end_overdue()
         self.resume_where_room()
         self.notice_idle_slots()
+        if now >= self._seal_at:
+            self._seal_at = now + SEAL_SECONDS
+            self.seal_audit()
         if now >= self._sweep_at:
             self._sweep_at = now + SWEEP_SECONDS
             self.sweep()
@@ -145,6 +149,13 @@ class Keeper:
         for resource in found:
             self._wake(resource)
         self._noticed = found
+
+    def seal_audit(self) -> None:
+        """Seal what was written to the audit log; the log of this process keeps the hash as well."""
+        with self._database.begin() as session:
+            sealed = audit.seal(session)
+        if sealed is not None:
+            log.info("audit log sealed to row %s: %s", sealed.last_id, sealed.hash)
 
     def sweep(self) -> None:
         """Forget expired secrets and keys, slots long gone, and bytes that nothing refers to."""

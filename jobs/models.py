@@ -11,6 +11,7 @@ from sqlalchemy import (
     CheckConstraint,
     DateTime,
     ForeignKey,
+    Identity,
     Index,
     LargeBinary,
     MetaData,
@@ -268,6 +269,41 @@ class Slot(Base):
     beat_at: Mapped[datetime]
     drained_at: Mapped[datetime | None]
     drained_because: Mapped[str | None]
+
+
+class AuditRow(Base):
+    """A change in the administration of the studio; the database refuses to change or remove it.
+
+    ``actor`` is their name at that time, ``actor_id`` their owner row if a person did it.
+    """
+
+    __tablename__ = "audit"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    actor_id: Mapped[UUID | None]
+    actor: Mapped[str]
+    action: Mapped[str]
+    target: Mapped[str]
+    reason: Mapped[str] = mapped_column(server_default=text("''"))
+    before: Mapped[dict[str, Any] | None]
+    after: Mapped[dict[str, Any] | None]
+
+
+class AuditSeal(Base):
+    """The rows of ``audit`` up to ``last_id`` that no earlier seal covers, each with its digest.
+
+    ``hash`` is made from them and from ``previous``, the hash of the seal before.
+    """
+
+    __tablename__ = "audit_seal"
+
+    number: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    last_id: Mapped[int] = mapped_column(BigInteger)
+    digests: Mapped[dict[str, Any]]
+    previous: Mapped[str]
+    hash: Mapped[str]
 
 
 class IdempotencyKey(Base):

@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from jobs import audit
 from jobs.database import Database
 from jobs.history import History
 from jobs.models import Blob, Checkpoint, Event, File, Job, OwnerShare
@@ -34,6 +35,10 @@ FIX_COUNT = "Let it be counted anew, also while jobs run: atelier admin recount"
 FIX_CHECKPOINT = "Nothing: the job goes on from the checkpoint before it, or from its start."
 FIX_PREVIEW = "Nothing: the next preview or the result takes its place."
 FIX_UPLOAD = "Restore it from a backup, or remove what is there and upload the same file again."
+FIX_AUDIT = (
+    "Somebody changed the audit log past the studio: find out who can write to the database, and"
+    " compare with a backup."
+)
 FIX_WORK = "Restore it from a backup, or make it again: atelier rerun {job_id}"
 
 
@@ -41,7 +46,8 @@ FIX_WORK = "Restore it from a backup, or make it again: atelier rerun {job_id}"
 class Finding:
     """Something that is wrong: ``subject`` names what it is about, ``fix`` what to do.
 
-    ``check`` is for programs: ``row``, ``gap``, ``event``, ``count``, ``outputs`` or ``bytes``.
+    ``check`` is for programs: ``row``, ``gap``, ``event``, ``count``, ``outputs``, ``audit`` or
+    ``bytes``.
     """
 
     check: str
@@ -73,6 +79,7 @@ class Verifier:
         """
         yield from self._of_jobs()
         yield from self._of_shares()
+        yield from self._of_audit()
         yield from self._of_blobs()
 
     def _of_jobs(self) -> Iterator[Finding]:
@@ -100,6 +107,12 @@ class Verifier:
                 f" {true[1]}",
                 FIX_COUNT,
             )
+
+    def _of_audit(self) -> Iterator[Finding]:
+        with self._database.snapshot() as session:
+            checked = audit.check(session)
+        for wrong in checked.wrong:
+            yield Finding("audit", wrong.subject, wrong.words, FIX_AUDIT)
 
     def _of_blobs(self) -> Iterator[Finding]:
         last = ""
