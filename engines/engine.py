@@ -43,6 +43,7 @@ class Inputs:
     is costly to prepare and follows from a hash; nothing may rely on finding anything in it.
     ``smaller`` counts how often memory ran out for this job: an engine that works in pieces
     (tiles, micro-batches) halves them that often, and may then differ in the last bits.
+    ``scratch`` is a folder of this attempt alone, for works that are files; it goes away after it.
     """
 
     files: Mapping[str, Path]
@@ -50,6 +51,13 @@ class Inputs:
     hashes: Mapping[str, str] = field(default_factory=dict)
     cache: Path | None = None
     smaller: int = 0
+    scratch: Path | None = None
+
+    def place(self, name: str) -> Path:
+        """Where to write a work called ``name``: in ``scratch``, else in a new folder."""
+        from tempfile import mkdtemp
+
+        return (self.scratch or Path(mkdtemp(prefix="atelier-"))) / name
 
     def picture(self, id_: str, pointer: str) -> Image:
         """The picture called ``id_``, upright RGB; :class:`InputError` at ``pointer`` if unfit."""

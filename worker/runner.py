@@ -113,6 +113,7 @@ class Run:
             Path(self._job.weights),
             self._job.input_hashes,
             Path(self._job.cache),
+            scratch=self._folder,
         )
         return engine_class(params, inputs, _device())
 

@@ -1,0 +1,1 @@
+"""Training of generative networks on a set of pictures."""

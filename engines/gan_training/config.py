@@ -1,0 +1,89 @@
+"""What a trained model is: enough to build its networks again. No torch here."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+Architecture = Literal["dcgan", "light"]
+ARCHITECTURES: tuple[str, ...] = get_args(Architecture)
+RESOLUTIONS = (32, 64, 128, 256, 512)
+FORMAT = 1
+METADATA = "atelier_model"
+LONGEST_HEADER = 16 * 1024**2
+
+
+class ModelError(Exception):
+    """The file is no model of ours, or a damaged one. Says what is wrong in words."""
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The shape of a pair of networks, and where they come from.
+
+    ``resolution`` is the side of the square pictures in px, ``latent`` the length of z,
+    ``width`` the channels of the discriminator's first block. ``labels`` names the styles the
+    networks were trained on; ``conditional`` says that the generator takes a label,
+    ``styles`` that the discriminator has a head that tells them apart. ``origin`` is JSON told
+    to people (set, steps, figures); nothing is built from it.
+    """
+
+    architecture: Architecture
+    resolution: int
+    latent: int
+    width: int
+    labels: tuple[str, ...] = ()
+    conditional: bool = False
+    styles: bool = False
+    origin: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """The config as the text that a model file carries."""
+        return json.dumps({"format": FORMAT, **asdict(self)}, ensure_ascii=False, allow_nan=False)
+
+
+def parse_config(text: str) -> ModelConfig:
+    """The config in ``text``; :class:`ModelError` where it is none that we can build."""
+    try:
+        known = json.loads(text)
+        if known.pop("format") != FORMAT:
+            raise ModelError("the model was saved in a format that this version does not know")
+        known["labels"] = tuple(known["labels"])
+        config = ModelConfig(**known)
+    except (ValueError, KeyError, TypeError, AttributeError) as damage:
+        raise ModelError(f"the model's description cannot be read: {damage}") from damage
+    _refuse_odd(config)
+    return config
+
+
+def read_config(path: Path) -> ModelConfig:
+    """The config of a model file, without its weights (safetensors: a length, then JSON)."""
+    try:
+        with path.open("rb") as opened:
+            (length,) = struct.unpack("<Q", opened.read(8))
+            if length > LONGEST_HEADER:
+                raise ModelError(f"{path.name} is no model file")
+            header = json.loads(opened.read(length))
+        text = header["__metadata__"][METADATA]
+    except (OSError, struct.error, ValueError, KeyError, TypeError) as damage:
+        raise ModelError(f"{path.name} is no model file of this studio") from damage
+    return parse_config(text)
+
+
+def _refuse_odd(config: ModelConfig) -> None:
+    """A stranger's file must not make us build networks without bound."""
+    if config.architecture not in ARCHITECTURES:
+        raise ModelError(f"the model's architecture {config.architecture!r} is not known here")
+    if config.resolution not in RESOLUTIONS:
+        raise ModelError(f"the model's resolution {config.resolution!r} is none of {RESOLUTIONS}")
+    for name, value, most in (("latent", config.latent, 1024), ("width", config.width, 256)):
+        if type(value) is not int or not 1 <= value <= most:
+            raise ModelError(f"the model's {name} {value!r} is not between 1 and {most}")
+    if len(config.labels) > 1000 or not all(isinstance(name, str) for name in config.labels):
+        raise ModelError("the model's labels are not at most 1000 names")
+    if (config.conditional or config.styles) and not config.labels:
+        raise ModelError("the model needs labels and names none")

@@ -1,0 +1,126 @@
+"""The parts that the networks are made of."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+# Rows: the four taps of the stretched kernel; columns: the taps of the 3-tap kernel in each.
+_STRETCH = ((0.0, 0.0, 1.0), (0.0, 1.0, 1.0), (1.0, 1.0, 0.0), (1.0, 0.0, 0.0))
+
+
+class GrownConvolution(nn.Module):
+    """Nearest-neighbour enlargement by two, then a 3x3 convolution, as one operation.
+
+    Enlarging and convolving is the transposed convolution whose 4x4 kernel sums the 3x3
+    kernel's taps; it is the same function, with 4 products for each output instead of 9, and
+    cannot make the checkerboards of a free transposed kernel.
+    (N, inputs, H, W) to (N, outputs, 2H, 2W).
+    """
+
+    stretch: Tensor
+
+    def __init__(self, inputs: int, outputs: int, bias: bool = False) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(outputs, inputs, 3, 3))
+        self.bias = nn.Parameter(torch.empty(outputs)) if bias else None
+        self.register_buffer("stretch", torch.tensor(_STRETCH), persistent=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """The enlarged and convolved features."""
+        kernel = torch.einsum("ma,nb,oiab->iomn", self.stretch, self.stretch, self.weight)
+        return functional.conv_transpose2d(features, kernel, self.bias, stride=2, padding=1)
+
+
+class SpectralConvolution(nn.Conv2d):
+    """A convolution whose kernel is divided by its largest singular value (Miyato et al. 2018).
+
+    One power iteration for each training pass; its vector ``u`` is part of the saved weights.
+    """
+
+    u: Tensor
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, padding: int) -> None:
+        super().__init__(inputs, outputs, kernel, stride, padding)
+        self.register_buffer("u", torch.empty(outputs))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """The convolution with the normalised kernel."""
+        made: Tensor = self._conv_forward(features, self.weight / self._scale(), self.bias)
+        return made
+
+    def _scale(self) -> Tensor:
+        matrix = self.weight.flatten(1)
+        with torch.no_grad():
+            v = functional.normalize(matrix.T @ self.u, dim=0)
+            u = functional.normalize(matrix @ v, dim=0)
+            if self.training:
+                self.u.copy_(u)
+        return u @ (matrix @ v)
+
+
+class SkipExcitation(nn.Module):
+    """Scales the channels of a large map by what a small one shows (FastGAN, Liu et al. 2021).
+
+    Small (N, small, h, w) and large (N, large, H, W) give (N, large, H, W).
+    """
+
+    def __init__(self, small: int, large: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.AdaptiveAvgPool2d(4),
+            nn.Conv2d(small, large, 4, bias=False),
+            nn.SiLU(),
+            nn.Conv2d(large, large, 1, bias=False),
+            nn.Sigmoid(),
+        )
+
+    def forward(self, small: Tensor, large: Tensor) -> Tensor:
+        """The large map with its channels scaled."""
+        scaled: Tensor = large * self.layers(small)
+        return scaled
+
+
+class StyleInput(nn.Module):
+    """Puts a learned vector for each label before the latent vector; without labels, nothing."""
+
+    LENGTH = 32
+
+    def __init__(self, labels: int) -> None:
+        super().__init__()
+        self.labels = labels
+        self.vectors = nn.Embedding(labels, self.LENGTH) if labels else None
+
+    def forward(self, z: Tensor, labels: Tensor | None) -> Tensor:
+        """z (N, latent), labels (N,) int64, to (N, latent + 32) or z itself."""
+        if self.vectors is None:
+            return z
+        if labels is None:
+            raise ValueError("this generator takes labels")
+        return torch.cat([z, self.vectors(labels)], dim=1)
+
+
+class Heads(nn.Module):
+    """What a discriminator says of its last map (N, C, 4, 4): real or not, and which style.
+
+    With ``labels`` (a conditional model) the verdict is also of the picture with its label, by
+    the projection of Miyato and Koyama 2018. With ``styles`` there is a second head over them
+    (Creative Adversarial Networks, Elgammal et al. 2017).
+    """
+
+    def __init__(self, channels: int, labels: int, styles: int) -> None:
+        super().__init__()
+        self.verdict = nn.Conv2d(channels, 1, 4)
+        self.vectors = nn.Embedding(labels, channels) if labels else None
+        self.style = nn.Linear(channels * 16, styles) if styles else None
+
+    def forward(self, features: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Verdicts (N,) without a sigmoid, and style logits (N, styles) or None."""
+        verdict = self.verdict(features).flatten()
+        if self.vectors is not None:
+            if labels is None:
+                raise ValueError("this discriminator takes labels")
+            verdict = verdict + (self.vectors(labels) * features.mean((2, 3))).sum(1)
+        style = None if self.style is None else self.style(features.flatten(1))
+        return verdict, style
