@@ -151,7 +151,7 @@ class Keeper:
         self._noticed = found
 
     def seal_audit(self) -> None:
-        """Seal what was written to the audit log; the log of this process keeps the hash as well."""
+        """Seal what was written to the audit log; the log of this process keeps the hash too."""
         with self._database.begin() as session:
             sealed = audit.seal(session)
         if sealed is not None:
