@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 COMMAND_LINE_LIFETIME = timedelta(days=90)
+METRICS_LIFETIME = timedelta(days=3650)
 LOGIN_LIFETIME = timedelta(minutes=15)
 
 
@@ -40,6 +41,14 @@ def login_address(settings: Settings, address: str) -> str:
 
     with _as_local_owner(settings) as (session, owner):
         return f"{address}/login?token={issue(session, owner, 'login', LOGIN_LIFETIME)}"
+
+
+def metrics_token(settings: Settings) -> str:
+    """A token that reads /metrics and nothing else, for a Prometheus on another machine."""
+    from jobs.accounts import issue
+
+    with _as_local_owner(settings) as (session, owner):
+        return issue(session, owner, "metrics", METRICS_LIFETIME)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from jobs.ids import new_id
 from jobs.models import Owner, Token
 from jobs.roles import Role
 
-Scope = Literal["api", "session", "login"]
+Scope = Literal["api", "session", "login", "metrics"]
 LOCAL_OWNER = "local"
 
 

@@ -20,7 +20,7 @@ from sqlalchemy import ColumnElement, Connection, delete, func, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from jobs import audit, lease, rescue, slots
+from jobs import audit, figures, lease, rescue, slots
 from jobs.database import Database, DatabaseDownError, connect
 from jobs.models import Blob, Checkpoint, File, IdempotencyKey, Job, Slot, Token
 from jobs.moves import lock_job, move
@@ -102,6 +102,8 @@ class Keeper:
         if now >= self._sweep_at:
             self._sweep_at = now + SWEEP_SECONDS
             self.sweep()
+        with self._database.begin() as session:
+            figures.note_chore(session, figures.KEEPER)
 
     def rescue(self) -> None:
         """Put back into the queue what lost its worker."""

@@ -65,10 +65,15 @@ class Owner(Base):
 
 
 class Token(Base):
-    """A secret that proves an owner, kept as its SHA-256. ``login`` tokens work once."""
+    """A secret that proves an owner, kept as its SHA-256. ``login`` tokens work once.
+
+    ``metrics`` tokens read /metrics and nothing else.
+    """
 
     __tablename__ = "token"
-    __table_args__ = (CheckConstraint("scope IN ('api', 'session', 'login')", name="scope"),)
+    __table_args__ = (
+        CheckConstraint("scope IN ('api', 'session', 'login', 'metrics')", name="scope"),
+    )
 
     sha256: Mapped[bytes] = mapped_column(primary_key=True)
     owner_id: Mapped[UUID] = mapped_column(ForeignKey("owner.id"), index=True)
@@ -250,6 +255,34 @@ class OwnerShare(Base):
     waiting: Mapped[int] = mapped_column(server_default=text("0"))
     running: Mapped[int] = mapped_column(server_default=text("0"))
     served_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Tally(Base):
+    """How often an owner's jobs went from one state to another, and for how long they ran.
+
+    ``source`` is empty for a commission, ``target`` is ``deleted`` for a job that is no more.
+    Counted in the move's own transaction, under the lock of the owner's share.
+    """
+
+    __tablename__ = "job_tally"
+
+    owner_id: Mapped[UUID] = mapped_column(ForeignKey("owner.id"), primary_key=True)
+    resource: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    source: Mapped[str] = mapped_column(primary_key=True)
+    target: Mapped[str] = mapped_column(primary_key=True)
+    reason: Mapped[str] = mapped_column(primary_key=True)
+    many: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    run_seconds: Mapped[float] = mapped_column(server_default=text("0"))
+
+
+class Chore(Base):
+    """When something that is done again and again was last done."""
+
+    __tablename__ = "chore"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
 
 
 class Slot(Base):

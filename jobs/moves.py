@@ -13,8 +13,11 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
-from jobs.models import Event, Job, OwnerShare
+from jobs.models import Event, Job, OwnerShare, Tally
 from jobs.states import MOVES, Reason, State, Wanted
+
+# What the tally calls the end of a job that was deleted.
+DELETED = "deleted"
 
 
 class FenceLostError(Exception):
@@ -77,6 +80,7 @@ def move(
         values = {"lease_until": None, "slot": None, "wanted": str(Wanted.RUN), **values}
     if target is State.QUEUED:
         values = {"queued_at": func.clock_timestamp(), **values}
+    ran_before = job.run_seconds
     fresh = session.execute(
         update(Job)
         .where(Job.id == job.id, Job.state == str(source), Job.fence == job.fence)
@@ -91,6 +95,7 @@ def move(
         .execution_options(populate_existing=True)
     ).scalar_one()
     count(session, job.owner_id, job.resource, {source: -1, target: +1})
+    tally(session, fresh, source, target, reason, fresh.run_seconds - ran_before)
     data = {"from": str(source), "to": str(target), "by": by, "fence": fresh.fence}
     if reason:
         data["reason"] = str(reason)
@@ -112,6 +117,34 @@ def count(session: Session, owner_id: UUID, resource: str, changes: dict[State, 
         .where(OwnerShare.owner_id == owner_id, OwnerShare.resource == resource)
         .values(**values)
         .execution_options(synchronize_session=False)
+    )
+
+
+def tally(
+    session: Session,
+    job: Job,
+    source: State | None,
+    target: State | None,
+    reason: Reason | None = None,
+    run_seconds: float = 0.0,
+) -> None:
+    """Count a move for whoever watches the studio; None: not there yet, or no more.
+
+    The owner's share must be locked: then no two writers meet.
+    """
+    key = {
+        "owner_id": job.owner_id,
+        "resource": job.resource,
+        "kind": job.kind,
+        "source": str(source or ""),
+        "target": str(target or DELETED),
+        "reason": str(reason or ""),
+    }
+    more = {"many": Tally.many + 1, "run_seconds": Tally.run_seconds + run_seconds}
+    session.execute(
+        upsert(Tally)
+        .values(**key, many=1, run_seconds=run_seconds)
+        .on_conflict_do_update(index_elements=list(key), set_=more)
     )
 
 

@@ -23,7 +23,7 @@ from engines.kind import Kind, Params
 from engines.registry import KINDS
 from jobs.ids import new_id
 from jobs.models import Checkpoint, File, IdempotencyKey, Job, Slot
-from jobs.moves import append_event, count, lock_job, lock_share, move, note
+from jobs.moves import append_event, count, lock_job, lock_share, move, note, tally
 from jobs.refusals import Fault, RefusedError
 from jobs.settings import Settings
 from jobs.states import ENDED, Reason, State, Wanted
@@ -288,6 +288,7 @@ def _insert(
         .returning(Job)
     ).scalar_one()
     count(session, owner_id, resource, {State.QUEUED: +1})
+    tally(session, job, None, State.QUEUED)
     append_event(session, job, "status", {"from": None, "to": str(State.QUEUED), "by": "owner"})
     return job
 

@@ -7,7 +7,7 @@ import logging
 from flask import Flask
 
 from jobs.settings import Settings
-from webui import auth, problems, texts
+from webui import auth, metrics, problems, texts
 from webui.studio import Studio
 
 # A form may bring several pictures; each is checked against the limit of one by itself.
@@ -23,7 +23,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = UPLOADS_PER_FORM * settings.upload_bytes
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the answer's order is meant
-    app.extensions["atelier"] = Studio.open(settings)
+    app.extensions["atelier"] = opened = Studio.open(settings)
+    metrics.install(app, opened)
     auth.install(app)
     texts.install(app)
     problems.install(app)
@@ -37,6 +38,7 @@ def _mount(app: Flask) -> None:
 
     for blueprint in (
         health.health,
+        metrics.metrics,
         files.files,
         jobs.jobs,
         logs.logs,

@@ -28,6 +28,7 @@ OPEN_ENDPOINTS = frozenset(
         "static",
         "health.alive",
         "health.ready",
+        "metrics.show",  # checks its readers itself
         "pages.login",
         "pages.welcome",
         "pages.choose_language",
@@ -97,7 +98,7 @@ def csrf_token() -> str:
 
 def is_api() -> bool:
     """Whether a program asks: its answers are JSON, also the errors."""
-    return request.path.startswith("/api/") or request.path in ("/healthz", "/readyz")
+    return request.path.startswith("/api/") or request.path in ("/healthz", "/readyz", "/metrics")
 
 
 def _check_host() -> None:

@@ -55,6 +55,7 @@ def undrain(slot: str, as_json: bool) -> None:
 
 admin.add_command(records.verify)
 admin.add_command(records.recount)
+admin.add_command(records.metrics_token)
 
 
 def _tell(workers: list[Worker], as_json: bool) -> None:

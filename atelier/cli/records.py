@@ -41,3 +41,18 @@ def recount(as_json: bool) -> None:
         shown.document({"mended": mended})
     else:
         click.echo(f"{mended} {'count was' if mended == 1 else 'counts were'} wrong and mended.")
+
+
+@click.command()
+@json_option
+def metrics_token(as_json: bool) -> None:
+    """Print a token that reads /metrics and nothing else. It is shown once."""
+    from atelier.in_use import running
+    from atelier.tokens import metrics_token as made
+    from jobs.settings import Settings
+
+    token = made(running(Settings.read())[0])
+    if as_json:
+        shown.document({"token": token})
+    else:
+        click.echo(token)

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from sqlalchemy import text
 
+from atelier.local import Stack
 from jobs.database import Database
 from jobs.settings import Settings
 from tests.atelier.conftest import Cli, Said
@@ -81,3 +83,12 @@ def test_without_a_database_it_says_so(admin: Cli, tmp_path: Path) -> None:
     assert (nothing.status, "atelier up" in nothing.err) == (4, True)
     away = admin("verify", DATABASE_URL="postgresql://nobody@127.0.0.1:9/none")
     assert (away.status, "database cannot be reached" in away.err) == (1, True)
+
+
+def test_a_token_for_metrics_reads_them_and_nothing_else(admin: Cli, stack: Stack) -> None:
+    shown = admin("metrics-token").out.strip()
+    headers = {"Authorization": f"Bearer {shown}"}
+    told = requests.get(f"{stack.address}/metrics", headers=headers, timeout=10)
+    assert (told.status_code, "atelier_keeper_last_turn_age_seconds" in told.text) == (200, True)
+    jobs = requests.get(f"{stack.address}/api/v1/jobs", headers=headers, timeout=10)
+    assert jobs.status_code == 401
