@@ -8,7 +8,7 @@ resume, cancel and time estimates therefore need no line of an engine's own.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -120,6 +120,14 @@ class Engine(ABC):
         return None
 
     @property
+    def score(self) -> float | None:
+        """How good the run's state of now is, higher is better; None where nothing measures it.
+
+        The checkpoint and the picture of the timeline with the best score are marked and kept.
+        """
+        return None
+
+    @property
     def facts(self) -> Mapping[str, Any]:
         """What the recipe must name beside the parameters: networks with their hashes."""
         return {}
@@ -130,6 +138,24 @@ class Engine(ABC):
         Override it where steps differ in cost.
         """
         return step / self.total_steps
+
+    def frame_due(self) -> bool:
+        """Whether the picture of now, :meth:`preview`, belongs to the job's timeline.
+
+        Asked before the first step and after every step; what is due is kept for good beside its
+        step, some thousand pictures at most, see :data:`jobs.frames.MOST_FRAMES`. The answer
+        follows from the step alone, so that a resumed run keeps the frames of one that never
+        stopped.
+        """
+        return False
+
+    def notices(self) -> Sequence[Phase]:
+        """Warnings in words about the run as it is now; shown until it says otherwise.
+
+        Texts are marked with :func:`engines.kind.N_` and filled as a phase's are. Asked several
+        times a second: answer from what the steps have measured.
+        """
+        return ()
 
     @abstractmethod
     def step(self) -> Metrics:

@@ -123,6 +123,13 @@ def encode_jpeg(picture: Image.Image, quality: int = 85) -> bytes:
     return buffer.getvalue()
 
 
+def encode_frame(picture: Image.Image) -> bytes:
+    """JPEG bytes of a picture that is kept: quality 95, colour at full resolution (4:4:4)."""
+    buffer = BytesIO()
+    picture.convert("RGB").save(buffer, "JPEG", quality=95, subsampling=0)
+    return buffer.getvalue()
+
+
 def read_recipe(path: Path) -> dict[str, Any] | None:
     """The recipe inside a PNG of ours, or None."""
     with _opened(path) as picture:

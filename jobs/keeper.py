@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 
 from jobs import audit, figures, lease, rescue, slots
 from jobs.database import Database, DatabaseDownError, connect
-from jobs.models import Blob, Checkpoint, File, IdempotencyKey, Job, Slot, Token
+from jobs.models import Blob, Checkpoint, File, Frame, IdempotencyKey, Job, Slot, Token
 from jobs.moves import lock_job, move
 from jobs.queue import Waker, make_app
 from jobs.settings import Settings, SettingsError
@@ -185,6 +185,7 @@ def _unreferenced(session: Session) -> list[str]:
             Blob.touched_at < func.now() - text(f"interval '{BLOB_GRACE}'"),
             ~select(File.id).where(File.sha256 == Blob.sha256).exists(),
             ~select(Checkpoint.id).where(Checkpoint.sha256 == Blob.sha256).exists(),
+            ~select(Frame.job_id).where(Frame.sha256 == Blob.sha256).exists(),
             ~select(Job.id).where(Job.preview_sha256 == Blob.sha256).exists(),
         )
         .limit(SWEEP_BATCH)

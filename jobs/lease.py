@@ -11,9 +11,12 @@ from uuid import UUID
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
+from jobs import frames, metrics
+from jobs.frames import Shown
 from jobs.ids import new_id
 from jobs.models import Checkpoint, File, Job, OwnerShare
 from jobs.moves import FenceLostError, lock_job, lock_share, move
+from jobs.series import Columns
 from jobs.states import Reason, State, Wanted
 from jobs.storage import Stored
 
@@ -131,6 +134,20 @@ def look(session: Session, hold: Hold) -> Wanted:
     return Wanted(wanted)
 
 
+def confirm(session: Session, hold: Hold) -> None:
+    """Make sure that the attempt holds its job until this transaction ends.
+
+    Raises :class:`FenceLostError` when it was outlived.
+    """
+    held = session.execute(
+        select(Job.id)
+        .where(Job.id == hold.job_id, Job.fence == hold.fence, Job.state == str(State.RUNNING))
+        .with_for_update()
+    ).one_or_none()
+    if held is None:
+        raise FenceLostError(str(hold.job_id))
+
+
 def report_progress(session: Session, hold: Hold, progress: dict[str, Any]) -> Wanted:
     """Write how far the run is; returns what the owner wants."""
     return _touch(session, hold, progress=progress, version=Job.version + 1)
@@ -141,9 +158,26 @@ def report_preview(session: Session, hold: Hold, stored: Stored) -> None:
     _touch(session, hold, preview_sha256=stored.sha256, version=Job.version + 1)
 
 
+def report_frame(session: Session, hold: Hold, shown: Shown) -> bool:
+    """Add a picture to the timeline; the preview is never older. False when it is full."""
+    _touch(session, hold, preview_sha256=shown.stored.sha256, version=Job.version + 1)
+    return frames.keep(session, hold.job_id, hold.fence, shown)
+
+
+def report_metrics(session: Session, hold: Hold, columns: Columns) -> bool:
+    """Write the figures of a chunk; True when it is full, see :func:`jobs.metrics.keep`."""
+    confirm(session, hold)
+    return metrics.keep(session, hold.job_id, hold.fence, columns)
+
+
 def report_resume(session: Session, hold: Hold, step: int | None) -> None:
-    """Say from which step this attempt goes on; None for the start."""
+    """Say from which step this attempt goes on, None for the start.
+
+    What earlier attempts measured and showed beyond it gives way: it is made again.
+    """
     _touch(session, hold, resumed_from_step=step, version=Job.version + 1)
+    metrics.rewind(session, hold.job_id, step or 0)
+    frames.rewind(session, hold.job_id, step)
 
 
 def commit_checkpoint(session: Session, hold: Hold, saved: SavedState) -> None:

@@ -13,10 +13,9 @@ from uuid import UUID
 from sqlalchemy import Select, func, insert, select
 from sqlalchemy.orm import Session
 
+from jobs import lease
 from jobs.lease import Hold
-from jobs.models import Job, LogChunk
-from jobs.moves import FenceLostError
-from jobs.states import State
+from jobs.models import LogChunk
 
 BYTES_PER_JOB = 2 * 1024 * 1024
 FULL = b"(More than this is not kept of a job; the machines that run it have the rest.)\n"
@@ -27,15 +26,9 @@ USUAL_LINE_BYTES = 400
 def append(session: Session, hold: Hold, content: bytes) -> bool:
     """Append whole lines; False when the job's log is full, which its last line then says.
 
-    Raises :class:`FenceLostError` when the attempt was outlived.
+    Raises FenceLostError when the attempt was outlived.
     """
-    held = session.execute(
-        select(Job.id)
-        .where(Job.id == hold.job_id, Job.fence == hold.fence, Job.state == str(State.RUNNING))
-        .with_for_update()
-    ).one_or_none()
-    if held is None:
-        raise FenceLostError(str(hold.job_id))
+    lease.confirm(session, hold)
     last = session.execute(_last(hold.job_id)).one_or_none()
     if last is not None and last.content == FULL:
         return False

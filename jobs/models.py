@@ -220,6 +220,37 @@ class LogChunk(Base):
     at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
 
 
+class MetricChunk(Base):
+    """Figures of the steps ``first`` to ``last``, packed as :mod:`jobs.series` does it.
+
+    A job's chunks tell one run: what an attempt measured beyond the step from which a later one
+    went on is taken away when that one begins.
+    """
+
+    __tablename__ = "metric_chunk"
+
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("job.id"), primary_key=True)
+    first: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    last: Mapped[int] = mapped_column(BigInteger)
+    fence: Mapped[int] = mapped_column(BigInteger)
+    content: Mapped[bytes]
+
+
+class Frame(Base):
+    """A picture of a job's timeline: what it looked like at a step, and how good it was then."""
+
+    __tablename__ = "frame"
+
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("job.id"), primary_key=True)
+    step: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    sha256: Mapped[str] = mapped_column(ForeignKey("blob.sha256"), index=True)
+    fence: Mapped[int] = mapped_column(BigInteger)
+    width: Mapped[int]
+    height: Mapped[int]
+    score: Mapped[float | None]
+    at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+
+
 class Checkpoint(Base):
     """A saved engine state. The row is the commit; the file was stored before it."""
 

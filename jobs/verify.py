@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from jobs import audit
 from jobs.database import Database
 from jobs.history import History
-from jobs.models import Blob, Checkpoint, Event, File, Job, OwnerShare
+from jobs.models import Blob, Checkpoint, Event, File, Frame, Job, OwnerShare
 from jobs.moves import lock_share
 from jobs.states import State
 from jobs.storage import Storage, StorageError
@@ -34,6 +34,10 @@ FIX_EVENT = "Atelier writes no such event: find out who wrote to the database, o
 FIX_COUNT = "Let it be counted anew, also while jobs run: atelier admin recount"
 FIX_CHECKPOINT = "Nothing: the job goes on from the checkpoint before it, or from its start."
 FIX_PREVIEW = "Nothing: the next preview or the result takes its place."
+FIX_FRAME = (
+    "Restore it from a backup. Nothing else relies on it: the run goes on and its timeline"
+    " lacks this picture."
+)
 FIX_UPLOAD = "Restore it from a backup, or remove what is there and upload the same file again."
 FIX_AUDIT = (
     "Somebody changed the audit log past the studio: find out who can write to the database, and"
@@ -232,7 +236,7 @@ def _wrong_shares(
 
 def _needed(session: Session, names: Sequence[str]) -> set[str]:
     """Those of these blobs that anything refers to."""
-    columns = (File.sha256, Checkpoint.sha256, Job.preview_sha256)
+    columns = (File.sha256, Checkpoint.sha256, Frame.sha256, Job.preview_sha256)
     found = (session.scalars(select(column).where(column.in_(names))) for column in columns)
     return {name for each in found for name in each if name is not None}
 
@@ -250,6 +254,9 @@ def _referrers(session: Session, sha256: str) -> list[tuple[str, str, str | None
     for saved in session.scalars(select(Checkpoint).where(Checkpoint.sha256 == sha256)):
         subject = f"checkpoint at step {saved.step} of job {saved.job_id}"
         found.append((subject, FIX_CHECKPOINT, str(saved.job_id)))
+    for frame in session.scalars(select(Frame).where(Frame.sha256 == sha256)):
+        subject = f"picture of step {frame.step} in the timeline of job {frame.job_id}"
+        found.append((subject, FIX_FRAME, str(frame.job_id)))
     for shown in session.scalars(select(Job.id).where(Job.preview_sha256 == sha256)):
         found.append((f"preview of job {shown}", FIX_PREVIEW, str(shown)))
     return found

@@ -27,6 +27,7 @@ from worker import memory
 from worker.logbook import Logbook
 from worker.nursery import Runner
 from worker.protocol import Say, Stop
+from worker.timeline import Timeline
 
 RETRY_SECONDS = 1.0
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -50,6 +51,7 @@ class Clerk:
     ) -> None:
         self._database, self._storage, self._claim = database, storage, claim
         self._logbook, self._log_due = logbook, False
+        self._timeline = Timeline(database, storage, claim.hold, logbook)
         self._began = time.monotonic()
         self._desk = ThreadPoolExecutor(1, thread_name_prefix="clerk")
         self._works: list[Work] = []
@@ -69,6 +71,24 @@ class Clerk:
             self._log_due = True
             self._later(lambda: self._tried("log", self._send_log))
 
+    def keep_metrics(self, told: dict[str, Any]) -> None:
+        """Bring figures to the database; what cannot go now goes later."""
+
+        def store() -> None:
+            self._timeline.add_points(told)
+            self._tried("figures", self._timeline.bring)
+
+        self._later(store)
+
+    def keep_frame(self, told: dict[str, Any]) -> None:
+        """Add a picture to the timeline; one that cannot be stored now is stored later."""
+
+        def store() -> None:
+            self._timeline.add_frame(told)
+            self._tried("picture", self._timeline.bring)
+
+        self._later(store)
+
     def keep_preview(self, told: dict[str, Any]) -> None:
         """Show a newer preview; one that cannot be stored is left out."""
 
@@ -85,6 +105,8 @@ class Clerk:
         """Store a state, then commit its row; one that cannot be stored is left out."""
 
         def store() -> None:
+            # Whoever resumes from here goes on with the timeline as it was here.
+            self._timeline.bring()
             path = Path(told["path"])
             stored = self._storage.put(self._database, path)
             saved = SavedState(stored.sha256, told["step"], told["state_version"], told["threads"])
@@ -129,7 +151,8 @@ class Clerk:
     def _record(self, stop: Stop | None, stalled: bool, runner: Runner) -> None:
         seconds, hold = time.monotonic() - self._began, self._claim.hold
         said, told = self._end or ("", {})
-        self._close_log()
+        self._close("the rest of its timeline", self._timeline.bring)
+        self._close("the rest of its log", lambda: self._send_log(ended=True))
         if self._failure is not None:
             return self._record_failed_write(self._failure, seconds)
         if said == Say.DONE:
@@ -184,14 +207,15 @@ class Clerk:
                     log.warning("job %s: its log is full", self._claim.hold.job_id)
             self._logbook.sent(said)
 
-    def _close_log(self) -> None:
-        """Bring the rest before the end is recorded, which a log must never prevent."""
+    def _close(self, what: str, bring: Callable[[], None]) -> None:
+        """Bring the rest before the end is recorded, which it must never prevent."""
         try:
-            self._until_up(lambda: self._send_log(ended=True))
+            self._until_up(bring)
         except (FenceLostError, DatabaseDownError):
             raise
         except Exception:
-            log.exception("job %s: the rest of its log is lost", self._claim.hold.job_id)
+            log.exception("job %s: %s is lost", self._claim.hold.job_id, what)
+            self._logbook.note(f"{what} is lost")
 
     def _write(self, act: Callable[[Session], object]) -> None:
         def once() -> None:

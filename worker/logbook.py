@@ -49,7 +49,11 @@ class Logbook:
         self._room = BYTES_PER_ATTEMPT
         self._full = False
         self._unsent = b""
-        self._add(_own_line(f"attempt {attempt}"))
+        self.note(f"attempt {attempt}")
+
+    def note(self, words: str) -> None:
+        """Add a line of the worker's own."""
+        self._add(_own_line(words))
 
     def unsent(self, ended: bool = False) -> bytes:
         """Whole lines that were not :meth:`sent` yet. ``ended``: nothing more will come."""

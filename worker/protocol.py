@@ -31,6 +31,8 @@ class Say(StrEnum):
     HOLDING = "holding"
     RESUMED = "resumed"
     PROGRESS = "progress"
+    METRICS = "metrics"
+    FRAME = "frame"
     PREVIEW = "preview"
     CHECKPOINT = "checkpoint"
     OUTPUT = "output"

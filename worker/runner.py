@@ -7,10 +7,12 @@ ahead of its job. The loop is here and nowhere else: an engine only knows how to
 from __future__ import annotations
 
 import argparse
+import contextlib
 import fcntl
 import gc
 import importlib
 import logging
+import math
 import os
 import socket
 import time
@@ -20,13 +22,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from engines.engine import Engine, Inputs, Output, Phase
+from engines.engine import Engine, Inputs, Metrics, Output, Phase
 from engines.kind import Kind
 from engines.registry import KINDS
 from worker import failures, forks, parting
 from worker.control import Control
 from worker.logbook import log_to
 from worker.pace import Estimate, Pace
+from worker.points import Points
 from worker.protocol import Assignment, SavedFile, Say, Sender, Stop
 from worker.trace import Trace
 
@@ -52,7 +55,9 @@ class Run:
         self._trace = Trace(assignment.traces, assignment.job_id, assignment.fence, assignment.slot)
         self._checkpoints = Pace.of_checkpoints()
         self._previews = Pace.of_previews()
+        self._points = Points()
         self._phase: Phase | None = None
+        self._notices: tuple[Phase, ...] = ()
         self._told_at = 0.0
         self._begun_engine: Engine | None = None
         self._first_at: float | None = None
@@ -66,6 +71,8 @@ class Run:
         self._estimate = Estimate(self._engine.share(self._step))
         self._sender.send(Say.RESUMED, step=self._step or None)
         log.info("at step %s of %s", self._step, self._engine.total_steps)
+        if not self._step:
+            self._save_frame_if_due()
         while self._step < self._engine.total_steps:
             goes_on = self._control.may_step(self._tell_holding)
             stop = self._control.stop_wanted() if goes_on else Stop.YIELD
@@ -117,22 +124,21 @@ class Run:
         )
         return engine_class(params, inputs, _device())
 
-    def _show(self, metrics: Any) -> None:
+    def tell_points(self) -> None:
+        """Send the figures that wait."""
+        if columns := self._points.take():
+            self._sender.send(Say.METRICS, columns=columns)
+
+    def _show(self, metrics: Metrics) -> None:
         now = time.monotonic()
         last = self._step == self._engine.total_steps
+        self._points.add(self._step, metrics)
+        if last or self._points.due(now):
+            self.tell_points()
         if now - self._told_at >= PROGRESS_SECONDS or self._step == 1 or last:
             self._told_at = now
-            self._log_phase()
-            share = self._engine.share(self._step)
-            self._sender.send(
-                Say.PROGRESS,
-                step=self._step,
-                total=self._engine.total_steps,
-                share=share,
-                phase=asdict(self._engine.phase),
-                metrics=dict(metrics),
-                seconds_left=self._estimate.seconds_left(share),
-            )
+            self._tell_progress(metrics)
+        self._save_frame_if_due()
         if last:
             return
         if self._previews.due():
@@ -141,11 +147,54 @@ class Run:
         if self._checkpoints.due():
             self._save_checkpoint()
 
-    def _log_phase(self) -> None:
-        phase = self._engine.phase
+    def _tell_progress(self, metrics: Metrics) -> None:
+        phase, notices = self._engine.phase, tuple(self._engine.notices())
+        self._log_words(phase, notices)
+        share = self._engine.share(self._step)
+        self._sender.send(
+            Say.PROGRESS,
+            step=self._step,
+            total=self._engine.total_steps,
+            share=share,
+            phase=asdict(phase),
+            notices=list(map(asdict, notices)),
+            metrics={name: value for name, value in metrics.items() if math.isfinite(value)},
+            seconds_left=self._estimate.seconds_left(share),
+        )
+
+    def _log_words(self, phase: Phase, notices: tuple[Phase, ...]) -> None:
+        """Say in the log what changed: the phase, a warning, the end of a warning."""
         if phase != self._phase:
             self._phase = phase
-            log.info("step %s: %s", self._step, phase.text.format(**phase.values))
+            log.info("step %s: %s", self._step, said(phase))
+        if notices != self._notices:
+            before, self._notices = self._notices, notices
+            for notice in notices:
+                if notice not in before:
+                    log.warning("step %s: %s", self._step, said(notice))
+            for notice in before:
+                if notice.text not in {now.text for now in notices}:
+                    log.info("step %s: no longer so: %s", self._step, said(notice))
+
+    def _save_frame_if_due(self) -> None:
+        if not self._engine.frame_due():
+            return
+        from engines.pictures import encode_frame
+
+        # It is a preview too; the next one can wait.
+        with self._previews.measured():
+            picture = self._engine.preview()
+            path = self._folder / f"frame-{self._step}.jpg"
+            path.write_bytes(encode_frame(picture))
+        width, height = picture.size
+        self._sender.send(
+            Say.FRAME,
+            path=str(path),
+            step=self._step,
+            width=width,
+            height=height,
+            score=self._engine.score,
+        )
 
     def _save_preview(self) -> None:
         from engines.pictures import encode_jpeg, fit_long_side
@@ -162,6 +211,7 @@ class Run:
 
         from engines.state import save
 
+        self.tell_points()
         with self._checkpoints.measured():
             path = self._folder / f"checkpoint-{self._step}.safetensors"
             state: State = self._engine.state()
@@ -180,6 +230,7 @@ class Run:
         # A state that is on its way already must not be written over while it is read.
         if stop is not Stop.CANCEL and self._step > self._saved_step:
             self._save_checkpoint()
+        self.tell_points()
         log.info("stopped at step %s: %s", self._step, stop)
         self._sender.send(Say.STOPPED, why=str(stop), step=self._step)
 
@@ -230,6 +281,11 @@ class Run:
         self._sender.send(Say.HOLDING)
 
 
+def said(phase: Phase) -> str:
+    """A phase or notice in English, for the log."""
+    return phase.text.format(**phase.values)
+
+
 def main() -> None:
     """Import what every run needs, then fork a runner whenever the worker asks for one."""
     parser = argparse.ArgumentParser()
@@ -259,6 +315,8 @@ def run_one(stdin: int, stdout: int) -> None:
         run.go()
     except BaseException as failure:
         traceback.print_exc()
+        with contextlib.suppress(Exception):
+            run.tell_points()
         told = failures.told(failure, run.fitted)
         log.error("failed: %s", told["reason"])
         sender.send(Say.FAILED, **told)

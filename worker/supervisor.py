@@ -69,6 +69,13 @@ class Supervisor:
         left = claim.seconds_left
         self._deadline = math.inf if left is None else boot_clock() + left
         self._tend: Callable[[], None] = lambda: None
+        self._stored = {
+            Say.METRICS: clerk.keep_metrics,
+            Say.FRAME: clerk.keep_frame,
+            Say.PREVIEW: clerk.keep_preview,
+            Say.CHECKPOINT: clerk.keep_checkpoint,
+            Say.OUTPUT: clerk.add_output,
+        }
 
     def run(
         self, assignment: Assignment, shutdown: threading.Event, tend: Callable[[], None]
@@ -114,16 +121,12 @@ class Supervisor:
             return
         self._life_at = time.monotonic()
         match message.pop("is"):
+            case said if said in self._stored:
+                self._stored[said](message)
             case Say.PROGRESS:
                 self._progress, self._stepped = message, True
             case Say.RESUMED:
                 self._clerk.record_resume(message["step"])
-            case Say.PREVIEW:
-                self._clerk.keep_preview(message)
-            case Say.CHECKPOINT:
-                self._clerk.keep_checkpoint(message)
-            case Say.OUTPUT:
-                self._clerk.add_output(message)
             case Say.DONE | Say.STOPPED as said:
                 self._clerk.note_end(said, message)
             case Say.FAILED as said:

@@ -84,6 +84,10 @@ class StyleTransfer(Engine):
         )
         return done / sum(steps * pixels for steps, pixels in costs)
 
+    def frame_due(self) -> bool:
+        """At the start, and where a scale is done."""
+        return self._step in (0, *(scale.end for scale in self._scales))
+
     def step(self) -> Metrics:
         """One descent of the loss; on a new scale, first the work that opens it."""
         self._open_scale()

@@ -54,7 +54,8 @@ def test_metrics_are_finite_and_phases_can_be_said_at_every_step(kind: str) -> N
         metrics = engine.step()
         assert metrics
         assert all(math.isfinite(figure) for figure in metrics.values())
-        assert "{" not in engine.phase.text.format(**engine.phase.values)
+        for said in (engine.phase, *engine.notices()):
+            assert "{" not in said.text.format(**said.values)
     assert engine.total_steps == total
 
 
@@ -83,6 +84,16 @@ def test_a_stopped_run_goes_on_bit_for_bit_in_a_fresh_process(
     _assert_same(state.load(tmp_path / "final"), finished[kind].state())
     for made in (tmp_path / "undisturbed").iterdir():
         assert (tmp_path / "resumed" / made.name).read_bytes() == made.read_bytes()
+
+
+@pytest.mark.parametrize(("kind", "stop"), _boundaries())
+def test_a_resumed_run_keeps_the_pictures_of_one_that_never_stopped(kind: str, stop: int) -> None:
+    undisturbed, first, second = (tiny.engine(kind) for _ in range(3))
+    due = _frames(undisturbed, undisturbed.total_steps)
+    before = _frames(first, stop)
+    second.load_state(first.state())
+    assert before + _frames(second, second.total_steps)[1:] == due
+    assert second.frame_due() == due[-1]
 
 
 @every_kind
@@ -206,6 +217,15 @@ def _assert_same(ours: State, theirs: State) -> None:
     assert sorted(ours.tensors) == sorted(theirs.tensors)
     different = [n for n in ours.tensors if not torch.equal(ours.tensors[n], theirs.tensors[n])]
     assert different == []
+
+
+def _frames(engine: Engine, until: int) -> list[bool]:
+    """Whether a picture is due now, and after each step up to ``until``."""
+    due = [engine.frame_due()]
+    while engine.state().step < until:
+        engine.step()
+        due.append(engine.frame_due())
+    return due
 
 
 def _resident() -> int:

@@ -8,11 +8,16 @@ from typing import Any, cast
 
 import pytest
 import torch
+from PIL import Image
 
+from engines.engine import Phase
+from engines.style_transfer.engine import StyleTransfer
 from jobs.settings import Settings
 from tests.engines.tiny import FILES, TINY
+from worker import runner
 from worker.control import Control
 from worker.pace import Pace
+from worker.points import received
 from worker.protocol import Assignment, Say, Sender, Stop
 from worker.runner import Run
 
@@ -20,8 +25,9 @@ from worker.runner import Run
 class Listener:
     """Keeps what is said, and wants a stop as soon as a state was saved."""
 
-    def __init__(self) -> None:
-        """Nothing said yet."""
+    def __init__(self, stops: bool = True) -> None:
+        """Nothing said yet; ``stops`` says whether it wants that stop."""
+        self._stops = stops
         self.said: list[tuple[Say, dict[str, Any]]] = []
 
     def send(self, say: Say, **told: Any) -> None:
@@ -34,19 +40,15 @@ class Listener:
 
     def stop_wanted(self) -> Stop | None:
         """As :meth:`worker.control.Control.stop_wanted`."""
-        return Stop.PAUSE if self.told(Say.CHECKPOINT) else None
+        return Stop.PAUSE if self._stops and self.told(Say.CHECKPOINT) else None
 
     def told(self, say: Say) -> list[dict[str, Any]]:
         """What was told with ``say``."""
         return [told for word, told in self.said if word is say]
 
 
-def test_a_run_stopped_as_it_saves_hands_the_same_state_over_only_once(
-    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    always = Pace(ratio=0.0, least=0.0, most=0.0, first=0.0)
-    monkeypatch.setattr(Pace, "of_checkpoints", lambda: always)
-    listener = Listener()
+def run(settings: Settings, folder: Path, listener: Listener) -> None:
+    """Run the tiny style transfer to where the listener wants it to stop."""
     assignment = Assignment(
         job_id="job",
         fence=1,
@@ -56,7 +58,7 @@ def test_a_run_stopped_as_it_saves_hands_the_same_state_over_only_once(
         inputs={id_: str(path) for id_, path in FILES.items()},
         input_hashes={},
         checkpoints=[],
-        folder=str(tmp_path),
+        folder=str(folder),
         lock="",
         log="",
         weights=str(settings.weights),
@@ -66,5 +68,80 @@ def test_a_run_stopped_as_it_saves_hands_the_same_state_over_only_once(
         step_until=0.0,
     )
     Run(assignment, cast(Control, listener), cast(Sender, listener)).go()
+
+
+def test_a_run_stopped_as_it_saves_hands_the_same_state_over_only_once(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    always = Pace(ratio=0.0, least=0.0, most=0.0, first=0.0)
+    monkeypatch.setattr(Pace, "of_checkpoints", lambda: always)
+    listener = Listener()
+    run(settings, tmp_path, listener)
     assert [told["step"] for told in listener.told(Say.CHECKPOINT)] == [1]
     assert listener.told(Say.STOPPED) == [{"why": str(Stop.PAUSE), "step": 1}]
+
+
+def test_all_that_was_measured_is_sent_before_a_state_is_saved_and_at_the_end(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A resume goes on from the state: points before it would never be measured again."""
+    often = iter([False, True, False, True, False])
+    monkeypatch.setattr(Pace, "due", lambda pace: pace.is_of_checkpoints and next(often))
+    monkeypatch.setattr(Pace, "is_of_checkpoints", False, raising=False)
+    of_checkpoints = Pace.of_checkpoints()
+    of_checkpoints.is_of_checkpoints = True  # type: ignore[attr-defined]
+    monkeypatch.setattr(Pace, "of_checkpoints", lambda: of_checkpoints)
+    listener = Listener(stops=False)
+    run(settings, tmp_path, listener)
+    sent: list[int] = []
+    saved: list[int] = []
+    for say, told in listener.said:
+        if say is Say.METRICS:
+            columns = received(told["columns"])
+            assert columns.keys() == {"loss", "content", "style"}
+            sent += columns["loss"].steps
+        elif say is Say.CHECKPOINT:
+            saved.append(told["step"])
+            assert sent == list(range(1, told["step"] + 1))
+    assert saved == [2, 4]
+    assert sent == [1, 2, 3, 4, 5]
+    words = [say for say, _ in listener.said]
+    assert words.index(Say.DONE) > max(i for i, say in enumerate(words) if say is Say.METRICS)
+
+
+def test_pictures_of_the_timeline_are_written_where_the_engine_wants_them(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(StyleTransfer, "score", property(lambda engine: float(engine.state().step)))
+    listener = Listener(stops=False)
+    run(settings, tmp_path, listener)
+    told = listener.told(Say.FRAME)
+    assert [(each["step"], each["score"]) for each in told] == [(0, 0.0), (3, 3.0), (5, 5.0)]
+    for each in told:
+        with Image.open(each["path"]) as picture:
+            assert picture.size == (each["width"], each["height"])
+
+
+def test_a_warning_is_told_with_progress_and_logged_when_it_comes_and_goes(
+    tmp_path: Path,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def notices(engine: StyleTransfer) -> list[Phase]:
+        step = engine.state().step
+        return [Phase("{many} colours are lost", {"many": step // 2})] if 2 <= step < 5 else []
+
+    monkeypatch.setattr(StyleTransfer, "notices", notices)
+    monkeypatch.setattr(runner, "PROGRESS_SECONDS", 0.0)
+    caplog.set_level("INFO", "runner")
+    listener = Listener(stops=False)
+    run(settings, tmp_path, listener)
+    told = [[n["values"] for n in each["notices"]] for each in listener.told(Say.PROGRESS)]
+    assert told == [[], [{"many": 1}], [{"many": 1}], [{"many": 2}], []]
+    logged = [record.getMessage() for record in caplog.records if "colours" in record.getMessage()]
+    assert logged == [
+        "step 2: 1 colours are lost",
+        "step 4: 2 colours are lost",
+        "step 5: no longer so: 2 colours are lost",
+    ]
