@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
 
+    from engines.film import Film
     from engines.kind import Params
     from engines.state import State
 
@@ -85,12 +86,14 @@ class Phase:
 
 @dataclass(frozen=True)
 class Output:
-    """One finished work. A picture is encoded by the runner, with its recipe inside."""
+    """One finished work. A picture or film is encoded by the runner, with its recipe inside, to
+    which ``facts`` add what is so of this work alone."""
 
     role: Role
     name: str
-    content: Image | Path
+    content: Image | Film | Path
     media_type: str = "image/png"
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Engine(ABC):

@@ -6,7 +6,7 @@ conformance tests are all drawn from a kind's :class:`Params`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
@@ -93,6 +93,7 @@ class Kind:
     ``engine`` is ``"module:Class"``, imported by the runner alone. ``state_version`` rises
     when a saved state of the kind can no longer be read. ``stall_seconds`` is how long a run
     may show no sign of life. ``resource`` is where it runs when the caller says nothing.
+    ``more`` tells from a job's parameters what makes more like the output at a position.
     """
 
     name: str
@@ -103,6 +104,7 @@ class Kind:
     state_version: int
     stall_seconds: float
     resource: Literal["auto", "cpu", "gpu"] = "auto"
+    more: Callable[[Mapping[str, Any], int], Mapping[str, Any] | None] = lambda _params, _at: None
 
     def schema(self) -> dict[str, Any]:
         """JSON schema (draft 2020-12) of the parameters."""

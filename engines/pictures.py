@@ -131,10 +131,14 @@ def encode_frame(picture: Image.Image) -> bytes:
 
 
 def read_recipe(path: Path) -> dict[str, Any] | None:
-    """The recipe inside a PNG of ours, or None."""
+    """The recipe inside a PNG or film of ours, or None."""
+    from engines import film
+
     with _opened(path) as picture:
         picture.load()
-        text = picture.info.get(RECIPE_KEY)
+        text, xmp = picture.info.get(RECIPE_KEY), picture.info.get("xmp")
+    if isinstance(xmp, bytes):
+        return film.recipe_in(xmp)
     return json.loads(text) if isinstance(text, str) else None
 
 

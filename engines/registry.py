@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from engines.gan_sampling.kind import GAN_SAMPLING
 from engines.kind import Kind
 from engines.style_transfer.kind import STYLE_TRANSFER
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (STYLE_TRANSFER,)}
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (STYLE_TRANSFER, GAN_SAMPLING)}

@@ -36,6 +36,7 @@ from worker.trace import Trace
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from engines.film import Film
     from engines.state import State
 
 PROGRESS_SECONDS = 0.25
@@ -246,15 +247,17 @@ class Run:
         told = {"role": output.role, "name": output.name, "media_type": output.media_type}
         if isinstance(output.content, Path):
             return {**told, "path": str(output.content), "width": None, "height": None}
-        path = self._folder / f"output-{position}.png"
-        path.write_bytes(self._encoded(output.content))
+        path = self._folder / f"output-{position}"
+        path.write_bytes(self._encoded(output.content, {**self.recipe(), **output.facts}))
         width, height = output.content.size
         return {**told, "path": str(path), "width": width, "height": height}
 
-    def _encoded(self, picture: Image) -> bytes:
+    @staticmethod
+    def _encoded(work: Image | Film, recipe: dict[str, Any]) -> bytes:
+        from engines.film import Film
         from engines.pictures import encode_png
 
-        return encode_png(picture, self.recipe())
+        return work.encoded(recipe) if isinstance(work, Film) else encode_png(work, recipe)
 
     def recipe(self) -> dict[str, Any]:
         """All that makes this result again: same torch, same thread count, same pixels on CPU."""

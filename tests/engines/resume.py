@@ -12,6 +12,7 @@ import torch
 
 from engines import pictures, state
 from engines.engine import Engine
+from engines.film import Film
 from tests.engines import tiny
 
 
@@ -21,6 +22,8 @@ def save_outputs(engine: Engine, folder: Path) -> None:
     for output in engine.outputs():
         if isinstance(output.content, Path):
             (folder / output.name).write_bytes(output.content.read_bytes())
+        elif isinstance(output.content, Film):
+            (folder / output.name).write_bytes(output.content.encoded(dict(output.facts)))
         else:
             (folder / output.name).write_bytes(pictures.encode_png(output.content))
 

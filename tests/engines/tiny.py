@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -12,15 +13,19 @@ import torch
 
 from engines.engine import Engine, Inputs
 from engines.registry import KINDS
+from tests.engines.models import STYLES, write_model
 
 SAMPLES = Path(__file__).parents[2] / "atelier" / "samples"
 PHOTO = "00000000-0000-0000-0000-000000000001"
 PAINTING = "00000000-0000-0000-0000-000000000002"
 OTHER = "00000000-0000-0000-0000-000000000003"
+MODEL = "00000000-0000-0000-0000-000000000004"
+_made = tempfile.TemporaryDirectory(prefix="atelier-models-")
 FILES = {
     PHOTO: SAMPLES / "photos" / "cat.jpg",
     PAINTING: SAMPLES / "paintings" / "van-gogh-langlois-bridge.jpg",
     OTHER: SAMPLES / "paintings" / "van-gogh-pere-tanguy.jpg",
+    MODEL: write_model(Path(_made.name, "model"), labels=STYLES, conditional=True),
 }
 
 
@@ -53,6 +58,13 @@ TINY: dict[str, Tiny] = {
         unusable={"/content": PHOTO, "/styles/0": PAINTING},
         other={"content_weight": 2.0},
         long={"iterations": 60},
+    ),
+    "gan_sampling": Tiny(
+        params={"model": MODEL, "mode": "film", "count": 3, "frames": 7},
+        boundaries=(1, 2),  # 21 frames, 8 a step
+        unusable={"/model": MODEL},
+        other={"truncation": 0.5},
+        long={"count": 20, "frames": 24},
     ),
 }
 

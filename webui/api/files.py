@@ -12,6 +12,7 @@ from flask import Blueprint, Response, jsonify, request, url_for
 from werkzeug.datastructures import FileStorage
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from engines import film
 from jobs import files as kept
 from jobs.models import File
 from jobs.refusals import Fault, RefusedError
@@ -49,9 +50,9 @@ def show(file_id: str) -> Response:
 
 @files.get("/<file_id>/content")
 def content(file_id: str) -> Response:
-    """A file's bytes; ``?recipe=no`` takes the recipe out of a PNG of ours."""
+    """A file's bytes; ``?recipe=no`` takes the recipe out of a PNG or film of ours."""
     row = _mine(file_id)
-    if request.args.get("recipe") == "no" and row.media_type == "image/png":
+    if request.args.get("recipe") == "no" and row.media_type in ("image/png", film.MEDIA_TYPE):
         return _without_recipe(row)
     return stored_bytes(row.sha256, row.media_type, row.name)
 
@@ -104,10 +105,13 @@ def _without_recipe(row: File) -> Response:
     from engines import pictures
 
     with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder, "picture.png")
+        copy = Path(folder, "picture")
         studio().storage.fetch(row.sha256, copy)
-        bare = pictures.encode_png(pictures.open_rgb(copy))
-    made = Response(bare, content_type="image/png")
+        if row.media_type == film.MEDIA_TYPE:
+            bare = film.without_recipe(copy.read_bytes())
+        else:
+            bare = pictures.encode_png(pictures.open_rgb(copy))
+    made = Response(bare, content_type=row.media_type)
     _name(made, row.name, "attachment")
     return made
 

@@ -1,0 +1,1 @@
+"""New pictures and films from a trained model."""

@@ -1,0 +1,226 @@
+"""What sampling a model takes. No torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from annotated_types import MaxLen
+from pydantic import Field, ValidationInfo, field_validator
+
+from engines.kind import N_, Kind, Model, Params
+
+MOST_SEED = 2**31 - 1
+MOST_FRAMES = 4096
+MOST_LINKS = 8
+Seed = Annotated[int, Field(ge=0, le=MOST_SEED)]
+
+
+@dataclass(frozen=True)
+class Link:
+    """One step of the way to a sample: the draw ``seed``:``position``, ``spread`` away from
+    where the way had come to; the first link starts with it (spread 1)."""
+
+    spread: float
+    seed: int
+    position: int
+
+
+def parse_way(text: str) -> tuple[Link, ...]:
+    """The links of ``7:12`` (sample 12 of seed 7) or ``7:12/0.3:0:4`` (its neighbour 4 of seed 0
+    at spread 0.3), and so on; ValueError in words."""
+    try:
+        first, *more = text.split("/")
+        links = [_link(f"1:{first}"), *map(_link, more)]
+    except ValueError:
+        raise ValueError(
+            "write the seed and the position of a sample, like 7:12, as its picture is named"
+        ) from None
+    if len(links) > MOST_LINKS:
+        raise ValueError(f"at most {MOST_LINKS} links of neighbours are followed")
+    return tuple(links)
+
+
+def _link(text: str) -> Link:
+    spread, seed, position = text.split(":")
+    link = Link(float(spread), int(seed), int(position))
+    if not (0 <= link.spread <= 1 and 0 <= link.seed <= MOST_SEED and 0 <= link.position < 4096):
+        raise ValueError
+    return link
+
+
+class GanSamplingParams(Params):
+    """Parameters of ``gan_sampling``; titles and descriptions are shown to people."""
+
+    model: Model = Field(title=N_("Model"), description=N_("The trained model that draws."))
+    mode: Literal["pictures", "grid", "film"] = Field(
+        "pictures",
+        title=N_("What to make"),
+        description=N_("Pictures one by one, one sheet of them, or a film from one to the next."),
+        json_schema_extra={
+            "x-group": "main",
+            "x-labels": {
+                "pictures": N_("single pictures"),
+                "grid": N_("one sheet"),
+                "film": N_("a film"),
+            },
+        },
+    )
+    count: int = Field(
+        16,
+        ge=1,
+        le=256,
+        title=N_("How many"),
+        description=N_("Pictures to draw; a film passes through as many and returns to the first."),
+        json_schema_extra={"x-group": "main"},
+    )
+    truncation: float = Field(
+        1.0,
+        ge=0,
+        le=2,
+        title=N_("Boldness"),
+        description=N_(
+            "Truncation: every latent vector is multiplied by this. Below 1 the pictures are more"
+            " typical and more alike, above 1 more daring and less clean."
+        ),
+        json_schema_extra={"x-group": "main"},
+    )
+    seed: int = Field(
+        0,
+        ge=0,
+        le=MOST_SEED,
+        title=N_("Seed"),
+        description=N_("The same seed gives the same pictures."),
+    )
+    seeds: Annotated[list[Seed], MaxLen(16)] = Field(
+        default_factory=list,
+        title=N_("Seeds, one for each picture"),
+        description=N_("Instead of one seed and a count: these pictures, in this order."),
+    )
+    near: str = Field(
+        "",
+        max_length=400,
+        title=N_("Near this sample"),
+        description=N_(
+            "Seed and position of a sample you like, such as 7:12, as its picture is named: the"
+            " first is that sample, the others are its neighbours."
+        ),
+    )
+    spread: float = Field(
+        0.35,
+        gt=0,
+        le=1,
+        title=N_("How far from it"),
+        description=N_("Small stays close to the chosen sample; 1 is as far as any other."),
+    )
+    label: str = Field(
+        "",
+        max_length=200,
+        title=N_("Style"),
+        description=N_(
+            "For a model that knows styles: the one to draw in. Left open, pictures take them in"
+            " turn and a film keeps to the first."
+        ),
+    )
+    columns: int = Field(
+        0,
+        ge=0,
+        le=64,
+        title=N_("Columns of the sheet"),
+        description=N_("0 makes it about square."),
+    )
+    frames: int = Field(
+        24,
+        ge=2,
+        le=240,
+        title=N_("Frames from one picture to the next"),
+        description=N_("More makes the film slower and smoother."),
+    )
+    frame_rate: int = Field(
+        24,
+        ge=1,
+        le=50,
+        title=N_("Frames per second"),
+        description=N_("How fast the film plays."),
+    )
+
+    @field_validator("seeds")
+    @classmethod
+    def _as_many_as_a_film_needs(cls, seeds: list[int], known: ValidationInfo) -> list[int]:
+        if len(set(seeds)) < len(seeds):
+            raise ValueError("a seed stands there twice and would make the same picture again")
+        if len(seeds) == 1 and known.data.get("mode") == "film":
+            raise ValueError("a film needs at least 2 pictures to pass through")
+        return seeds
+
+    @field_validator("count")
+    @classmethod
+    def _enough_for_a_film(cls, count: int, known: ValidationInfo) -> int:
+        if known.data.get("mode") == "film" and count < 2:
+            raise ValueError("a film needs at least 2 pictures to pass through")
+        return count
+
+    @field_validator("near")
+    @classmethod
+    def _a_way_to_a_sample(cls, near: str, known: ValidationInfo) -> str:
+        if near and known.data.get("seeds"):
+            raise ValueError("give a list of seeds or a sample to stay near, not both")
+        if near:
+            parse_way(near)
+        return near
+
+    @field_validator("frames")
+    @classmethod
+    def _short_enough(cls, frames: int, known: ValidationInfo) -> int:
+        passed = len(known.data.get("seeds") or ()) or known.data.get("count", 0)
+        if known.data.get("mode") == "film" and frames * passed > MOST_FRAMES:
+            raise ValueError(
+                f"a film has at most {MOST_FRAMES} frames; with {passed} pictures give at most"
+                f" {MOST_FRAMES // passed}"
+            )
+        return frames
+
+    @property
+    def pictures(self) -> int:
+        """How many samples are drawn, or passed through."""
+        return len(self.seeds) or self.count
+
+    def way(self, position: int) -> tuple[Link, ...]:
+        """The way to the sample at ``position``; ``near`` of a further job reaches it by
+        :func:`way_text`."""
+        if self.seeds:
+            return (Link(1.0, self.seeds[position], 0),)
+        if not self.near:
+            return (Link(1.0, self.seed, position),)
+        chosen = parse_way(self.near)
+        return chosen if position == 0 else (*chosen, Link(self.spread, self.seed, position))
+
+
+def way_text(way: tuple[Link, ...]) -> str:
+    """A way as the text that :func:`parse_way` reads."""
+    first, *more = way
+    parts = [f"{link.spread!r}:{link.seed}:{link.position}" for link in more]
+    return "/".join([f"{first.seed}:{first.position}", *parts])
+
+
+def more_like(params: Mapping[str, Any], position: int) -> dict[str, Any] | None:
+    """What makes neighbours of the picture at ``position`` of a job with these ``params``."""
+    known = GanSamplingParams.model_validate(params)
+    way = known.way(position)
+    if known.mode != "pictures" or len(way) >= MOST_LINKS:
+        return None
+    kept = {"model": known.model, "truncation": known.truncation, "label": known.label}
+    return {**kept, "near": way_text(way), "spread": known.spread}
+
+
+GAN_SAMPLING = Kind(
+    name="gan_sampling",
+    title=N_("Pictures from a model"),
+    summary=N_("New pictures, sheets and films from a trained model."),
+    params=GanSamplingParams,
+    engine="engines.gan_sampling.engine:GanSampling",
+    state_version=1,
+    stall_seconds=120.0,
+    more=more_like,
+)

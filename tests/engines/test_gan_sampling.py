@@ -1,0 +1,236 @@
+"""Sampling a model: which pictures come out, near what, between what, and what is refused."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from pydantic import ValidationError
+
+from engines import film, pictures
+from engines.engine import InputError, Inputs
+from engines.gan_sampling.engine import GanSampling
+from engines.gan_sampling.kind import GanSamplingParams, Link, more_like, parse_way, way_text
+from engines.gan_sampling.latents import between, latent
+from engines.gan_training.model_file import load_model
+from engines.gan_training.networks import build_generator, load_into
+from engines.state import generator
+from tests.engines.models import STYLES, write_model
+from tests.engines.tiny import FILES, MODEL, SAMPLES, run_to
+
+
+def _engine(files: dict[str, Path] | None = None, smaller: int = 0, **params: Any) -> GanSampling:
+    given = GanSamplingParams.model_validate({"model": MODEL, **params})
+    inputs = Inputs({**FILES, **(files or {})}, SAMPLES, smaller=smaller)
+    return GanSampling(given, inputs, torch.device("cpu"))
+
+
+def _made(**params: Any) -> dict[str, np.ndarray]:
+    engine = _engine(**params)
+    run_to(engine, engine.total_steps)
+    contents = {output.name: output.content for output in engine.outputs()}
+    return {
+        name: np.array(made) for name, made in contents.items() if isinstance(made, Image.Image)
+    }
+
+
+def _film(**params: Any) -> Image.Image:
+    engine = _engine(mode="film", **params)
+    run_to(engine, engine.total_steps)
+    (output,) = engine.outputs()
+    assert isinstance(output.content, film.Film)
+    return Image.open(BytesIO(output.content.encoded({"kind": "gan_sampling"})))
+
+
+def test_a_picture_is_what_the_generator_makes_of_its_latent_vector() -> None:
+    model = load_model(FILES[MODEL])
+    network = build_generator(model.config).eval()
+    load_into(network, model.generator, "generator")
+    draws = [torch.randn(16, generator=generator(3, "sample", at)) for at in range(5)]
+    with torch.no_grad():
+        expected = network(torch.stack(draws) * 0.7, torch.tensor([0, 1, 2, 0, 1]))
+    made = _made(count=5, seed=3, truncation=0.7)
+    assert list(made) == [f"3-{at}.png" for at in range(5)]
+    for drawn, picture in zip(expected, made.values(), strict=True):
+        bytes_ = ((drawn + 1) * 127.5).round().clamp(0, 255).permute(1, 2, 0).to(torch.uint8)
+        assert np.array_equal(picture, bytes_.numpy())
+
+
+def test_a_sheet_shows_the_same_pictures_row_by_row() -> None:
+    single = list(_made(count=5).values())
+    (sheet,) = _made(count=5, mode="grid", columns=2).values()
+    assert sheet.shape == (96, 64, 3)
+    assert np.array_equal(sheet[32:64, 32:], single[3])
+    assert (sheet[64:, 32:] == 255).all()
+    (square,) = _made(count=5, mode="grid").values()
+    assert square.shape == (64, 96, 3)
+
+
+def test_listed_seeds_are_drawn_in_their_order() -> None:
+    made = _made(seeds=[7, 0])
+    assert list(made) == ["7-0.png", "0-0.png"]
+    label = load_model(FILES[MODEL]).config.labels[0]
+    assert np.array_equal(made["7-0.png"], _made(count=1, seed=7, label=label)["7-0.png"])
+
+
+def test_neighbours_begin_with_the_sample_itself_and_grow_apart_with_spread() -> None:
+    chosen = _made(count=3, seed=7, label="dots")["7-2.png"].astype(float)
+    apart = []
+    for spread in (0.1, 0.5, 1.0):
+        near = _made(count=6, near="7:2", spread=spread, label="dots")
+        assert np.array_equal(next(iter(near.values())), chosen)
+        apart.append(np.mean([abs(made - chosen).mean() for made in list(near.values())[1:]]))
+    assert apart == sorted(apart)
+    assert apart[0] < 0.5 * apart[2]
+
+
+def test_more_like_a_neighbour_reaches_that_very_neighbour() -> None:
+    params = GanSamplingParams(model=MODEL, near="7:2", spread=0.35, seed=5, label="ink", count=4)
+    more = more_like(params.model_dump(mode="json"), 3)
+    assert more is not None
+    assert more["near"] == "7:2/0.35:5:3"
+    neighbour = list(_made(**params.model_dump(mode="json")).values())[3]
+    assert np.array_equal(next(iter(_made(**more, count=2).values())), neighbour)
+    sheet = params.model_copy(update={"mode": "grid"})
+    assert more_like(sheet.model_dump(mode="json"), 3) is None
+
+
+def test_ways_are_read_as_they_are_written() -> None:
+    way = (Link(1.0, 7, 12), Link(0.3, 0, 4), Link(0.123456, 2, 0))
+    assert parse_way(way_text(way)) == way
+    for wrong in ("7", "7:", "a:b", "7:-1", "7:1/2:0:0", "7:1/0.3:0", "7:5000", "nan:1"):
+        with pytest.raises(ValueError, match="like 7:12"):
+            parse_way(wrong)
+    with pytest.raises(ValueError, match="at most 8"):
+        parse_way("1:1" + "/0.1:1:1" * 8)
+
+
+def test_neighbours_are_distributed_like_any_other_sample() -> None:
+    near = torch.stack(
+        [latent((Link(1.0, at, 0), Link(0.4, at, 1)), 64) for at in range(200)]
+    ).flatten()
+    assert float(near.mean()) == pytest.approx(0, abs=0.03)
+    assert float(near.std()) == pytest.approx(1, abs=0.03)
+
+
+def test_the_way_between_two_samples_stays_as_far_from_the_middle() -> None:
+    first, second = (latent((Link(1.0, 0, at),), 64) for at in (0, 1))
+    assert torch.allclose(between(first, second, 0.0), first)
+    half = between(first, second, 0.5)
+    assert float(half.norm()) == pytest.approx(float((first.norm() + second.norm()) / 2), rel=0.1)
+    assert float((first + second).norm()) / 2 < 0.9 * float(half.norm())
+    assert torch.allclose(between(first, first, 0.3), first)
+
+
+def test_a_film_passes_through_its_samples_and_loops() -> None:
+    shown = _film(count=3, frames=8, frame_rate=10, label="dots")
+    assert (getattr(shown, "n_frames", 1), shown.size, shown.info["loop"]) == (24, (32, 32), 0)
+    frames = []
+    for at in range(24):
+        shown.seek(at)
+        frames.append(np.array(shown.convert("RGB")).astype(float))
+        assert shown.info["duration"] == 100
+    singles = list(_made(count=3, label="dots").values())
+    for at, single in enumerate(singles):
+        assert np.array_equal(frames[8 * at], single)  # without loss where pictures are small
+    steps = [abs(frames[at] - frames[at - 1]).mean() for at in range(24)]
+    apart = abs(frames[0] - frames[8]).mean()
+    assert max(steps) < 0.5 * apart  # the last to the first is a small step, too
+    assert film.recipe_in(shown.info["xmp"]) == {"kind": "gan_sampling"}
+
+
+def test_a_film_of_a_model_with_styles_keeps_to_one() -> None:
+    kept = _film(count=2, frames=2)
+    first = _film(count=2, frames=2, label=STYLES[0])
+    assert np.array_equal(np.array(kept.convert("RGB")), np.array(first.convert("RGB")))
+
+
+def test_truncation_makes_samples_more_alike() -> None:
+    def variety(truncation: float) -> float:
+        made = _made(count=8, truncation=truncation, label="dots").values()
+        return float(np.stack(list(made)).astype(float).std(0).mean())
+
+    assert variety(0.0) == 0
+    assert variety(0.0) < variety(0.4) < variety(1.0)
+
+
+def test_previews_grow_while_it_runs() -> None:
+    engine = _engine(count=16, mode="grid")
+    before, seen = np.array(engine.preview()), []
+    for _ in range(engine.total_steps):
+        engine.step()
+        seen.append(np.array(engine.preview()))
+    assert engine.total_steps == 2
+    assert np.array_equal(seen[0][64:], before[64:])
+    assert not np.array_equal(seen[0][:64], before[:64])
+    assert not np.array_equal(seen[1][64:], seen[0][64:])
+
+
+def test_smaller_pieces_make_the_same_pictures_up_to_the_last_bits() -> None:
+    whole, pieces = _engine(count=8), _engine(count=8, smaller=2)
+    for engine in (whole, pieces):
+        run_to(engine, engine.total_steps)
+    apart = whole.state().tensors["pictures"].int() - pieces.state().tensors["pictures"].int()
+    assert int(apart.abs().max()) <= 1
+    assert whole.total_steps == pieces.total_steps
+
+
+def test_a_label_that_does_not_fit_is_refused_with_those_that_do(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="dots, waves, ink") as refused:
+        _engine(label="impressionism")
+    assert refused.value.pointer == "/label"
+    plain = write_model(tmp_path / "plain")
+    with pytest.raises(InputError, match="knows no styles") as refused:
+        _engine({MODEL: plain}, label="dots")
+    assert refused.value.pointer == "/label"
+
+
+def test_a_model_of_another_kind_or_a_damaged_one_is_refused(tmp_path: Path) -> None:
+    cut = tmp_path / "cut"
+    cut.write_bytes(FILES[MODEL].read_bytes()[:-40])
+    for unfit in (cut, SAMPLES / "photos" / "cat.jpg"):
+        with pytest.raises(InputError) as refused:
+            _engine({MODEL: unfit})
+        assert refused.value.pointer == "/model"
+        assert refused.value.hint
+
+
+def test_more_pictures_than_a_sheet_holds_are_refused_with_what_fits(tmp_path: Path) -> None:
+    large = write_model(tmp_path / "large", resolution=512, width=1)
+    with pytest.raises(InputError, match="at most 244") as refused:
+        _engine({MODEL: large}, count=256)
+    assert refused.value.pointer == "/count"
+
+
+@pytest.mark.parametrize(
+    ("params", "field"),
+    [
+        ({"mode": "film", "count": 1}, "count"),
+        ({"mode": "film", "seeds": [3]}, "seeds"),
+        ({"mode": "film", "count": 200, "frames": 100}, "frames"),
+        ({"seeds": [3, 3]}, "seeds"),
+        ({"seeds": [3], "near": "1:1"}, "near"),
+        ({"near": "the second"}, "near"),
+    ],
+)
+def test_parameters_that_do_not_go_together_name_the_field(
+    params: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(ValidationError) as refused:
+        GanSamplingParams.model_validate({"model": MODEL, **params})
+    assert [error["loc"] for error in refused.value.errors()] == [(field,)]
+
+
+def test_a_film_without_its_recipe_is_the_same_film(tmp_path: Path) -> None:
+    frames = [film.encode_frame(Image.new("RGB", (80, 48), name)) for name in ("red", "navy")]
+    made = film.Film(frames, (80, 48), 24)
+    (tmp_path / "film.webp").write_bytes(made.encoded({"seed": 7, "words": 'a "quoted" <one>'}))
+    recipe = pictures.read_recipe(tmp_path / "film.webp")
+    assert recipe == {"seed": 7, "words": 'a "quoted" <one>'}
+    assert film.without_recipe((tmp_path / "film.webp").read_bytes()) == made.encoded()
+    assert pictures.inspect(tmp_path / "film.webp").media_type == "image/webp"
