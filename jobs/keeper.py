@@ -20,7 +20,7 @@ from sqlalchemy import ColumnElement, Connection, delete, func, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from jobs import audit, figures, lease, rescue, slots
+from jobs import audit, figures, lease, process_log, rescue, slots
 from jobs.database import Database, DatabaseDownError, connect
 from jobs.models import Blob, Checkpoint, File, Frame, IdempotencyKey, Job, Slot, Token
 from jobs.moves import lock_job, move
@@ -207,6 +207,7 @@ def lead(database: Database, keeper: Keeper, stopping: threading.Event) -> None:
     with database.engine.connect() as connection:
         while not stopping.is_set() and not _leads(connection):
             stopping.wait(TURN_SECONDS)
+        log.info("this keeper leads")
         while not stopping.is_set():
             # Asking proves that the session which holds the lock is still there.
             connection.execute(text("SELECT 1"))
@@ -217,12 +218,12 @@ def lead(database: Database, keeper: Keeper, stopping: threading.Event) -> None:
 
 def main() -> int:
     """Keep until SIGTERM; a database that is away is waited for."""
-    logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
         settings = Settings.read()
     except SettingsError as wrong:
         sys.stderr.write(f"{wrong}\n")
         return 2
+    process_log.begin("keeper", settings)
     stopping = threading.Event()
 
     def stop(_number: int, _frame: FrameType | None) -> None:

@@ -84,6 +84,9 @@ class Settings(BaseModel):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _variable(
         "ATELIER_LOG_LEVEL", "INFO", "How much the processes log."
     )
+    log_format: Literal["text", "json"] = _variable(
+        "ATELIER_LOG_FORMAT", "text", "text: lines for people; json: one JSON object per line."
+    )
     studio_url: str = _variable(
         "ATELIER_URL", "", "Studio the command line talks to; else the local one."
     )

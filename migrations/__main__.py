@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 
+from jobs import process_log
 from jobs.settings import Settings, SettingsError
 
 
@@ -23,12 +23,12 @@ def config(settings: Settings) -> Config:
 
 def main() -> int:
     """Upgrade to the head; 2 when the settings are wrong."""
-    logging.basicConfig(level="INFO", format="%(asctime)s %(name)s %(message)s")
     try:
         settings = Settings.read()
     except SettingsError as wrong:
         sys.stderr.write(f"{wrong}\n")
         return 2
+    process_log.begin("migrate", settings)
     command.upgrade(config(settings), "head")
     return 0
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-
 from flask import Flask
 
+from jobs import process_log
 from jobs.settings import Settings
-from webui import auth, metrics, problems, texts
+from webui import auth, metrics, problems, request_ids, texts
 from webui.studio import Studio
 
 # A form may bring several pictures; each is checked against the limit of one by itself.
@@ -17,14 +16,13 @@ UPLOADS_PER_FORM = 6
 def create_app(settings: Settings | None = None) -> Flask:
     """The WSGI application; reads the environment when no settings are given."""
     settings = settings or Settings.read()
-    logging.basicConfig(
-        level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
+    process_log.configure(process_log.formatter("web", settings), settings.log_level)
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = UPLOADS_PER_FORM * settings.upload_bytes
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the answer's order is meant
     app.extensions["atelier"] = opened = Studio.open(settings)
     metrics.install(app, opened)
+    request_ids.install(app)
     auth.install(app)
     texts.install(app)
     problems.install(app)

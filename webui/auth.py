@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from flask import Flask, Response, g, redirect, request, url_for
 
-from jobs import accounts
+from jobs import accounts, process_log
 from jobs.refusals import RefusedError
 from webui.studio import studio
 
@@ -119,6 +119,7 @@ def _identify() -> Response | None:
             _check_own_page()
     if g.asker is not None:
         g.owner_id = g.asker.owner_id
+        process_log.bind(owner=g.owner_id)
         return None
     if is_api() or request.method not in SAFE_METHODS:
         raise RefusedError("unauthenticated")

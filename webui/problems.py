@@ -13,6 +13,7 @@ from jobs.database import DatabaseDownError
 from jobs.refusals import FAULTS, Fault, RefusedError
 from jobs.storage import StorageError
 from webui.auth import is_api
+from webui.request_ids import request_id
 from webui.texts import filled
 
 RETRY_AFTER_SECONDS = 2
@@ -63,6 +64,7 @@ def answer(refused: RefusedError) -> Response:
             for fault in refused.faults
         ],
         "hint": filled(refusal.hint, refused.values),
+        "request_id": request_id(),
     }
     if is_api():
         made = jsonify(body)

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy.orm import Session
 
-from jobs import lease, logs
+from jobs import lease, logs, process_log
 from jobs.database import Database, DatabaseDownError
 from jobs.lease import Claim, SavedState, Work
 from jobs.moves import FenceLostError
@@ -53,7 +53,10 @@ class Clerk:
         self._logbook, self._log_due = logbook, False
         self._timeline = Timeline(database, storage, claim.hold, logbook)
         self._began = time.monotonic()
-        self._desk = ThreadPoolExecutor(1, thread_name_prefix="clerk")
+        about = process_log.about()
+        self._desk = ThreadPoolExecutor(
+            1, thread_name_prefix="clerk", initializer=lambda: process_log.bind(**about)
+        )
         self._works: list[Work] = []
         self._end: tuple[str, dict[str, Any]] | None = None
         self._failure: Exception | None = None

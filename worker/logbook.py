@@ -7,12 +7,15 @@ paths; what else stands between them is only counted.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+
+from jobs import process_log
 
 # How the runner logs; LINE takes apart what this has written.
 LOG_FORMAT = "%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s %(message)s"
@@ -28,14 +31,14 @@ CUT_OFF = "(The rest of this attempt is in the log on the machine that ran it.)"
 BYTES_PER_LOOK = 1024 * 1024
 
 
-def log_to(path: Path) -> None:
+def log_to(path: Path, form: logging.Formatter | None = None) -> None:
     """Send all that this process writes and logs to a file, after what is in it."""
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(handle, 1)
     os.dup2(handle, 2)
     os.close(handle)
     logging.Formatter.converter = time.gmtime
-    logging.basicConfig(level="INFO", format=LOG_FORMAT, datefmt=LOG_TIME)
+    process_log.configure(form or logging.Formatter(LOG_FORMAT, LOG_TIME), "INFO")
 
 
 class Logbook:
@@ -86,7 +89,7 @@ class Logbook:
         return [line for line in lines if line]
 
     def _take(self, line: bytes) -> None:
-        text = line.decode("utf-8", "replace")
+        text = _for_people(line.decode("utf-8", "replace"))
         if LINE.fullmatch(text):
             self._tell_left_out()
             self._add(PATH.sub(r"…/\1", text)[:LONGEST_LINE])
@@ -107,6 +110,18 @@ class Logbook:
         elif not self._full:
             self._full = True
             self._unsent += f"{CUT_OFF}\n".encode()
+
+
+def _for_people(text: str) -> str:
+    """The line as a person reads it, where the log is written for programs."""
+    if not text.startswith("{"):
+        return text
+    try:
+        told = json.loads(text)
+        words = str(told["message"]).splitlines() or [""]
+        return f"{told['time']} {told['level']} {told['logger']} {words[0]}"
+    except (ValueError, KeyError, TypeError):
+        return text
 
 
 def _own_line(words: str) -> str:

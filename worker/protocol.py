@@ -77,6 +77,7 @@ class Assignment:
     folder: str
     lock: str
     log: str
+    log_format: str
     weights: str
     cache: str
     traces: str

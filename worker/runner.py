@@ -16,7 +16,6 @@ import math
 import os
 import socket
 import time
-import traceback
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -25,6 +24,7 @@ from typing import IO, TYPE_CHECKING, Any
 from engines.engine import Engine, Inputs, Metrics, Output, Phase
 from engines.kind import Kind
 from engines.registry import KINDS
+from jobs import process_log
 from worker import failures, forks, parting
 from worker.control import Control
 from worker.logbook import log_to
@@ -312,18 +312,25 @@ def run_one(stdin: int, stdout: int) -> None:
     sender.send(Say.READY)
     assignment = control.await_start()
     lock = _locked(Path(assignment.lock))
-    log_to(Path(assignment.log))
+    log_to(Path(assignment.log), _lines(assignment))
     run = Run(assignment, control, sender)
     try:
         run.go()
     except BaseException as failure:
-        traceback.print_exc()
         with contextlib.suppress(Exception):
             run.tell_points()
         told = failures.told(failure, run.fitted)
-        log.error("failed: %s", told["reason"])
+        log.error("failed: %s", told["reason"], exc_info=failure)
         sender.send(Say.FAILED, **told)
     lock.close()
+
+
+def _lines(assignment: Assignment) -> logging.Formatter | None:
+    """How this run's log is written; for people where None."""
+    process_log.bind(job=assignment.job_id, fence=assignment.fence, slot=assignment.slot)
+    if assignment.log_format != "json":
+        return None
+    return process_log.JsonLines("runner", assignment.slot.rpartition("@")[2])
 
 
 def _silence(file: int) -> None:

@@ -12,7 +12,7 @@ import threading
 from pathlib import Path
 
 from engines.registry import KINDS
-from jobs import lease, rescue, slots
+from jobs import lease, process_log, rescue, slots
 from jobs.database import Database, DatabaseDownError
 from jobs.lease import Claim
 from jobs.settings import Settings
@@ -78,7 +78,7 @@ class Slot:
         lock = scratch.lock_slot(self._settings.scratch, self._name, self._shutdown)
         if lock is None:
             return
-        with lock:
+        with lock, process_log.bound(slot=self._name):
             self._serve()
 
     def _serve(self) -> None:
@@ -148,9 +148,10 @@ class Slot:
         if claim is None:
             return False
         hold = claim.hold
-        log.info("job %s: attempt %s, fence %s", hold.job_id, claim.attempt, hold.fence)
-        ran = self._attempt(claim, nursery, step_until(asked_at, settings.lease))
-        log.info("job %s: attempt %s ended", hold.job_id, claim.attempt)
+        with process_log.bound(job=hold.job_id, fence=hold.fence, owner=claim.owner_id):
+            log.info("job %s: attempt %s, fence %s", hold.job_id, claim.attempt, hold.fence)
+            ran = self._attempt(claim, nursery, step_until(asked_at, settings.lease))
+            log.info("job %s: attempt %s ended", hold.job_id, claim.attempt)
         return ran
 
     def _attempt(self, claim: Claim, nursery: Nursery, until: float) -> bool:
@@ -199,6 +200,7 @@ class Slot:
             folder=str(place.folder),
             lock=str(place.lock),
             log=str(logs / f"{job_id}.log"),
+            log_format=self._settings.log_format,
             weights=str(self._settings.weights),
             cache=str(self._settings.cache),
             traces=self._settings.traces,

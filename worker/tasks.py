@@ -11,7 +11,9 @@ import sys
 from typing import Any
 
 from celery import Celery, signals
+from celery.apps import worker as celery_worker
 
+from jobs import process_log
 from jobs.database import connect
 from jobs.queue import WAKE_TASK, make_app
 from jobs.settings import Settings, SettingsError
@@ -48,9 +50,25 @@ def wake() -> None:
         bell.ring()
 
 
+@signals.setup_logging.connect
+def _keep_logging(**_: Any) -> None:
+    """Somebody listens, so Celery leaves the loggers alone."""
+
+
+@signals.celeryd_init.connect
+def _begin_log(instance: Any, **_: Any) -> None:
+    process_log.begin("worker", settings)
+    instance.quiet = True  # its banner is a drawing, not a line of a log
+    # It tells of signals past the loggers, from within the signal.
+    celery_worker.safe_say = _say  # type: ignore[attr-defined]  # its own function
+
+
+def _say(words: str, *_: Any) -> None:
+    process_log.say_from_signal("worker", settings, words)
+
+
 @signals.worker_init.connect
 def _open_slot(**_: Any) -> None:
-    logging.getLogger().setLevel(settings.log_level)
     try:
         slot_spec = spec(settings)
     except SettingsError as wrong:

@@ -61,6 +61,7 @@ def run(settings: Settings, folder: Path, listener: Listener) -> None:
         folder=str(folder),
         lock="",
         log="",
+        log_format="text",
         weights=str(settings.weights),
         cache=str(settings.cache),
         traces="",
