@@ -80,10 +80,10 @@ class Params(BaseModel):
             for inner in get_args(field.annotation):
                 for marker in getattr(inner, "__metadata__", ()):
                     if isinstance(marker, Reference):
-                        values = value if isinstance(value, (list, tuple)) else [value]
-                        for position, entry in enumerate(values):
-                            if entry is not None:
-                                yield Referred(f"/{name}/{position}", marker.to, entry)
+                        if isinstance(value, str):
+                            yield Referred(f"/{name}", marker.to, value)
+                        for position, entry in enumerate(value if isinstance(value, list) else ()):
+                            yield Referred(f"/{name}/{position}", marker.to, entry)
 
 
 @dataclass(frozen=True)

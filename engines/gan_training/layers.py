@@ -60,6 +60,14 @@ class SpectralConvolution(nn.Conv2d):
         return u @ (matrix @ v)
 
 
+class _AveragedToFour(nn.Module):
+    """(N, C, S, S) to (N, C, 4, 4); S is a power of two. Adaptive pooling is the same, but its
+    backward pass is not deterministic on a GPU."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        return functional.avg_pool2d(features, features.shape[-1] // 4)
+
+
 class SkipExcitation(nn.Module):
     """Scales the channels of a large map by what a small one shows (FastGAN, Liu et al. 2021).
 
@@ -69,7 +77,7 @@ class SkipExcitation(nn.Module):
     def __init__(self, small: int, large: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.AdaptiveAvgPool2d(4),
+            _AveragedToFour(),
             nn.Conv2d(small, large, 4, bias=False),
             nn.SiLU(),
             nn.Conv2d(large, large, 1, bias=False),

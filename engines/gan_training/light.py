@@ -156,7 +156,7 @@ def quarter(maps: Tensor, corner: int) -> Tensor:
 
 def _scaled(pictures: Tensor, side: int) -> Tensor:
     if pictures.shape[-1] > side:
-        return functional.adaptive_avg_pool2d(pictures, side)
+        return functional.avg_pool2d(pictures, pictures.shape[-1] // side)
     if pictures.shape[-1] < side:
         return functional.interpolate(pictures, size=(side, side), mode="nearest")
     return pictures

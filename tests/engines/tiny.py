@@ -13,6 +13,7 @@ import torch
 
 from engines.engine import Engine, Inputs
 from engines.registry import KINDS
+from tests.engines import art
 from tests.engines.models import STYLES, write_model
 
 SAMPLES = Path(__file__).parents[2] / "atelier" / "samples"
@@ -21,11 +22,13 @@ PAINTING = "00000000-0000-0000-0000-000000000002"
 OTHER = "00000000-0000-0000-0000-000000000003"
 MODEL = "00000000-0000-0000-0000-000000000004"
 _made = tempfile.TemporaryDirectory(prefix="atelier-models-")
+SET = "00000000-0000-0000-0000-000000000005"
 FILES = {
     PHOTO: SAMPLES / "photos" / "cat.jpg",
     PAINTING: SAMPLES / "paintings" / "van-gogh-langlois-bridge.jpg",
     OTHER: SAMPLES / "paintings" / "van-gogh-pere-tanguy.jpg",
     MODEL: write_model(Path(_made.name, "model"), labels=STYLES, conditional=True),
+    SET: art.pack(2),
 }
 
 
@@ -65,6 +68,26 @@ TINY: dict[str, Tiny] = {
         unusable={"/model": MODEL},
         other={"truncation": 0.5},
         long={"count": 20, "frames": 24},
+    ),
+    "gan_training": Tiny(
+        params={
+            "dataset": SET,
+            "resolution": 32,
+            "width": 4,
+            "batch": 4,
+            "steps": 6,
+            "innovation": 1.0,
+            "augmentation": "ada",
+            "r1": 1.0,
+            "r1_interval": 2,
+            "samples_every": 2,
+            "kid_every": 4,
+            "kid_samples": 8,
+        },
+        boundaries=(1, 4),  # ADA's probability and the best model change after 4
+        unusable={"/dataset": SET},
+        other={"loss": "hinge"},
+        long={"steps": 60, "kid_every": 10},
     ),
 }
 

@@ -1,0 +1,193 @@
+"""Training of a generative network on a set of pictures, one batch a step.
+
+Two networks: the maker turns random vectors into pictures, the judge tells them from real ones
+(Goodfellow et al. 2014). What is shown, measured and saved is the maker's average over the steps.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from engines.engine import Engine, Inputs, Metrics, Output, Phase
+from engines.gan_training import augment, beginning, samples, works
+from engines.gan_training.data import Batch, Loader
+from engines.gan_training.evaluation import Evaluation
+from engines.gan_training.guard import KEPT_EVERY, Guard, spread
+from engines.gan_training.history import History
+from engines.gan_training.kind import GAN_TRAINING, GanTrainingParams
+from engines.gan_training.lesson import FIGURES, Lesson
+from engines.gan_training.pair import Pair, cloned, copy_all, prefixed
+from engines.kind import N_, Params
+from engines.state import State, StateError, same_params
+
+READ_EVERY = {"cpu": 1, "cuda": 16}
+"""Steps between looks at the figures: on a graphics card a look waits for all that it does."""
+
+LEARNING = N_("learning from the pictures, step {step} of {steps}")
+MEASURED = N_("learning from the pictures, step {step} of {steps}; nearness to the set {kid}")
+CURVES = (*FIGURES, "gradient", "p")
+
+
+class GanTraining(Engine):
+    """One step is one batch."""
+
+    def __init__(self, params: Params, inputs: Inputs, device: torch.device) -> None:
+        super().__init__(params, inputs, device)
+        if not isinstance(params, GanTrainingParams):
+            raise TypeError(f"{GAN_TRAINING.name} takes GanTrainingParams")
+        self.params, self.inputs, self.device = params, inputs, device
+        self.total_steps = params.steps
+        beginning.set_up(device, params.deterministic)
+        self.pictures = beginning.pictures(params, inputs, lambda: self.pulse())
+        begun = beginning.model(params, inputs)
+        self.config = beginning.config(params, self.pictures, begun)
+        self.pair = Pair(params, self.config, device, begun)
+        self._loader = Loader(self.pictures, params.batch, params.mirror, params.seed)
+        self._lesson = Lesson(params, self.config.latent, 2**inputs.smaller)
+        self.guard = Guard(cloned(self.pair.weights()))
+        self.history = History(CURVES, params.steps)
+        self.evaluation = Evaluation(params, inputs, self.config, self.pictures, device)
+        self._step, self._p = 0, 0.0
+        self._signs = torch.zeros(2, device=device)
+        self._read = [0.0] * len(CURVES)
+        self.best = cloned(self.pair.average.state_dict())
+        self._set_spread = self._spread_of_the_set()
+
+    @property
+    def phase(self) -> Phase:
+        """How far it is, and how near the samples were to the set when last measured."""
+        values: dict[str, Any] = {"step": self._step, "steps": self.total_steps}
+        if not self.evaluation.curve:
+            return Phase(LEARNING, values)
+        return Phase(MEASURED, {**values, "kid": f"{self.evaluation.curve[-1].value:.4f}"})
+
+    @property
+    def score(self) -> float | None:
+        """Minus the distance that was last measured: higher is nearer to the set."""
+        return -self.evaluation.curve[-1].value if self.evaluation.curve else None
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """The network that measures, with the sha256 of the file its weights came from."""
+        return self.evaluation.facts
+
+    def frame_due(self) -> bool:
+        """The first picture, the last one, and one every so many steps between."""
+        return self._step % self.params.samples_every == 0 or self._step == self.total_steps
+
+    def notices(self) -> Sequence[Phase]:
+        """What goes wrong, in words."""
+        return self.guard.notices(self._step)
+
+    def step(self) -> Metrics:
+        """Learn from the next batch; measure, and keep what is good, where that is due."""
+        if self._step == 0 and not self.evaluation.curve:
+            self._measure()
+        batch = self._loader.batch(self._step)
+        self.pair.clear_gradients()
+        figures = self._lesson.gradients(self.pair, batch, self._step, self._p)
+        gradient = self.pair.gradient_norm()
+        self.pair.descend(self._step)
+        self._step += 1
+        self._signs += torch.stack([figures[FIGURES.index("sign")], torch.ones_like(figures[0])])
+        if self._due(READ_EVERY[self.device.type]):
+            self._look(torch.cat([figures, gradient[None]]).tolist())
+        if self.params.augmentation == "ada" and self._step % augment.ADA_EVERY == 0:
+            self._adapt()
+        if self._due(self.params.samples_every):
+            self.guard.spread = self._spread_of_the_samples()
+        metrics = dict(zip(CURVES, self._read, strict=True))
+        if self._due(self.params.kid_every):
+            metrics["kid"] = self._measure()
+        return metrics
+
+    def preview(self) -> Image.Image:
+        """The grid of the same latents at every step, at most 1024 px."""
+        return samples.shown(self.pair.average, self.config, self.params.seed)
+
+    def outputs(self) -> Iterable[Output]:
+        """The grid of the best model, the model, its curves and reports."""
+        return works.of(self)
+
+    def state(self) -> State:
+        """Networks, optimisers, averages, the state to roll back to, the best model, the curves."""
+        tensors = cloned(self.pair.tensors())
+        tensors |= prefixed("good", cloned(self.guard.good))
+        tensors |= prefixed("best", cloned(self.best))
+        tensors |= {"signs": self._signs.clone(), "history": self.history.tensor()}
+        facts = {
+            "params": self.params.model_dump(mode="json"),
+            "p": self._p,
+            "read": list(self._read),
+            "guard": self.guard.facts(),
+            "history": self.history.facts(),
+            "evaluation": self.evaluation.state(),
+        }
+        return State(self._step, tensors, facts)
+
+    def load_state(self, state: State) -> None:
+        """Continue from ``state``; :class:`StateError` names what does not belong to this job."""
+        same_params(state, self.params)
+        if not 0 <= state.step <= self.total_steps:
+            raise StateError(f"step {state.step} is not one of this job's {self.total_steps}")
+        good = {name: torch.empty_like(t) for name, t in self.pair.weights().items()}
+        for prefix, ours in (("good", good), ("best", self.best)):
+            copy_all(dict(prefixed(prefix, ours)), state.tensors)
+        copy_all({"signs": self._signs}, state.tensors)
+        if "history" not in state.tensors:
+            raise StateError("the state's tensor history is missing")
+        self.pair.restore(state.tensors)
+        try:
+            facts = state.facts
+            self._p, self._read = float(facts["p"]), [float(each) for each in facts["read"]]
+            self.guard.restore(good, facts["guard"])
+            self.history.restore(state.tensors["history"], facts["history"])
+            self.evaluation.restore(facts["evaluation"])
+        except (KeyError, TypeError, ValueError) as missing:
+            raise StateError(f"the state lacks or garbles {missing}") from missing
+        self.pair.set_rate(self.guard.rate)
+        self._step = state.step
+
+    def _due(self, every: int) -> bool:
+        return self._step % every == 0 or self._step == self.total_steps
+
+    def _look(self, figures: list[float]) -> None:
+        """Take the figures to the curves, or go back where they are not finite."""
+        if not all(map(math.isfinite, figures)):
+            self.guard.roll_back(self._step)
+            self.pair.take_over(self.guard.good)
+            self.pair.set_rate(self.guard.rate)
+            return
+        self._read = [*figures, self._p]
+        self.history.add(self._step, self._read)
+        self.guard.see_sign(figures[FIGURES.index("sign")])
+        if self._step % KEPT_EVERY == 0:
+            self.guard.keep(cloned(self.pair.weights()))
+
+    def _adapt(self) -> None:
+        """ADA: the probability follows the mean sign since it last changed."""
+        total, count = self._signs.tolist()
+        if math.isfinite(total):
+            self._p = augment.next_probability(self._p, total / count, self.params.batch)
+        self._signs.zero_()
+
+    def _measure(self) -> float:
+        """Nearness to the set; the nearest model is kept."""
+        value, nearest = self.evaluation.measure(self.pair.average, self._step, self.pulse)
+        if nearest:
+            self.best = cloned(self.pair.average.state_dict())
+        return value
+
+    def _spread_of_the_samples(self) -> float:
+        wanted = samples.fixed(self.config, self.params.seed)
+        return spread(torch.cat(list(samples.made(self.pair.average, wanted)))) / self._set_spread
+
+    def _spread_of_the_set(self) -> float:
+        chosen = np.array(self.pictures.images[:: max(1, len(self.pictures) // 256)])
+        return max(spread(Batch(torch.from_numpy(chosen), None).scaled(self.device)), 1e-6)

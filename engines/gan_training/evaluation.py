@@ -1,0 +1,158 @@
+"""How near the made pictures are to the set, at intervals and at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from engines.datasets.prepared import Pixels, Prepared
+from engines.engine import InputError, Inputs
+from engines.gan_training import samples
+from engines.gan_training.config import ModelConfig
+from engines.gan_training.kind import GanTrainingParams
+from engines.gan_training.stylist import Stylist
+from engines.state import generator
+from engines.vision import sets
+from engines.vision.network import FeatureNetwork
+from engines.vision.weights import WeightsError, find, verify
+
+MOST_REAL = 1000
+"""Real pictures that are compared with, at most: drawn once for a run."""
+
+K = 3
+
+
+class Point(NamedTuple):
+    """KID after ``step`` steps, with its 95 % interval."""
+
+    step: int
+    value: float
+    low: float
+    high: float
+
+
+class Evaluation:
+    """Measures the average maker on the packaged feature network, on the same latents always."""
+
+    def __init__(
+        self,
+        params: GanTrainingParams,
+        inputs: Inputs,
+        config: ModelConfig,
+        pictures: Prepared,
+        device: torch.device,
+    ) -> None:
+        self._params, self._inputs, self._config, self._device = params, inputs, config, device
+        chosen = torch.randperm(len(pictures), generator=generator(params.seed, "compared", 0))
+        self._chosen = chosen[:MOST_REAL].sort().values.numpy()
+        self._pictures = pictures
+        self._wishes = samples.wishes(config, params.kid_samples, params.seed, "measured")
+        self._network: FeatureNetwork | None = None
+        self._real: Tensor | None = None
+        self.curve: list[Point] = []
+        self.best: Point | None = None
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """The feature network, as a recipe names it."""
+        path = find("vgg16", self._inputs.weights)
+        return {"network": {"name": "vgg16", "sha256": verify(path)}} if path else {}
+
+    def measure(self, maker: nn.Module, step: int, pulse: Callable[[], None]) -> tuple[float, bool]:
+        """KID of the maker after ``step`` steps, and whether it is the best so far."""
+        points = self._points(self._made(maker), sets.SIDE, pulse)
+        found = Point(step, *sets.kid(self._real_points(pulse), points, self._params.seed))
+        self.curve.append(found)
+        nearest = self.best is None or found.value < self.best.value
+        if nearest:
+            self.best = found
+        return found.value, nearest
+
+    def report(self, maker: nn.Module, pulse: Callable[[], None]) -> Report:
+        """All that is measured of a finished model; ``maker`` holds its weights."""
+        made, real = self._points(self._made(maker), sets.SIDE, pulse), self._real_points(pulse)
+        copies = sets.memorised(
+            self._points(self._made(maker), sets.COPY_SIDE, pulse),
+            self._points(self._compared(), sets.COPY_SIDE, pulse),
+        )
+        return Report(made, real, copies, self._entropy(made, real))
+
+    def pairs(self, maker: nn.Module, report: Report, most: int) -> tuple[Pixels, Pixels]:
+        """The ``most`` made pictures nearest to a training picture, nearest first, and those."""
+        order = report.copies.ratios.argsort(stable=True)[:most]
+        made = torch.cat(list(samples.made(maker, self._wishes.of(order))))
+        near = self._pictures.images[self._chosen[report.copies.nearest[order].numpy()]]
+        return samples.as_bytes(made), near
+
+    def state(self) -> dict[str, Any]:
+        """The curve and the best point, as JSON."""
+        best = None if self.best is None else list(self.best)
+        return {"curve": [list(point) for point in self.curve], "best": best}
+
+    def restore(self, facts: dict[str, Any]) -> None:
+        """Take over :meth:`state`."""
+        self.curve = [Point(*point) for point in facts["curve"]]
+        self.best = None if facts["best"] is None else Point(*facts["best"])
+
+    def _made(self, maker: nn.Module) -> Iterator[Pixels]:
+        return map(samples.as_bytes, samples.made(maker, self._wishes))
+
+    def _compared(self) -> Iterator[Pixels]:
+        for begin in range(0, len(self._chosen), sets.BATCH):
+            yield self._pictures.images[self._chosen[begin : begin + sets.BATCH]]
+
+    def _real_points(self, pulse: Callable[[], None]) -> Tensor:
+        if self._real is None:
+            self._real = self._points(self._compared(), sets.SIDE, pulse)
+        return self._real
+
+    def _points(self, parts: Iterable[Pixels], side: int, pulse: Callable[[], None]) -> Tensor:
+        if self._network is None:
+            try:
+                self._network = sets.load_network(self._inputs.weights, self._device)
+            except WeightsError as failure:
+                raise InputError("/kid_every", str(failure)) from failure
+        return torch.cat([sets.embed(self._network, part, pulse, side) for part in parts])
+
+    def _entropy(self, made: Tensor, real: Tensor) -> float | None:
+        """Mean entropy of what style the made pictures are of, over log K; None without labels."""
+        if self._pictures.labels is None or len(self._config.labels) < 2:
+            return None
+        labels = torch.from_numpy(self._pictures.labels[self._chosen])
+        return Stylist(real, labels, len(self._config.labels)).entropy(made)
+
+
+class Report(NamedTuple):
+    """Measures of one model: points of made and real pictures, the copies among them, and the
+    share of the largest possible style entropy."""
+
+    made: Tensor
+    real: Tensor
+    copies: sets.Memorised
+    entropy: float | None
+
+    def figures(self) -> dict[str, Any]:
+        """The figures as JSON; ``innovation`` is None for a set without labels."""
+        precision, recall = sets.precision_recall(self.real, self.made, K)
+        share = self.copies.share
+        parts = None
+        if self.entropy is not None:
+            parts = {
+                "style_entropy": self.entropy,
+                "precision": precision,
+                "not_memorised": 1 - share,
+                "product": self.entropy * precision * (1 - share),
+            }
+        return {
+            "made": len(self.made),
+            "compared": len(self.real),
+            "precision": precision,
+            "recall": recall,
+            "diversity": sets.diversity(self.made),
+            "diversity_of_the_set": sets.diversity(self.real),
+            "memorised": share,
+            "innovation": parts,
+        }

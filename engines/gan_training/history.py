@@ -1,0 +1,60 @@
+"""Curves of a whole run in bounded space: means over as many steps as there must be."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engines.state import StateError
+
+POINTS = 1000
+"""Points of a curve, at most."""
+
+
+class History:
+    """The figures of every step, as means over equal stretches of the run.
+
+    A row holds the stretch's last step and the mean of each of ``names``.
+    """
+
+    def __init__(self, names: Sequence[str], total_steps: int) -> None:
+        self.names = tuple(names)
+        self._stretch = math.ceil(total_steps / POINTS)
+        self._rows: list[list[float]] = []
+        self._sums, self._count = [0.0] * len(self.names), 0
+
+    def add(self, step: int, figures: Sequence[float]) -> None:
+        """Take in the figures after ``step`` steps, in the order of ``names``."""
+        self._sums = [before + figure for before, figure in zip(self._sums, figures, strict=True)]
+        self._count += 1
+        if step % self._stretch == 0:
+            self._rows.append([float(step), *(total / self._count for total in self._sums)])
+            self._sums, self._count = [0.0] * len(self.names), 0
+
+    def steps(self) -> list[int]:
+        """The steps of all points."""
+        return [int(row[0]) for row in self._rows]
+
+    def curve(self, name: str) -> list[float]:
+        """One figure at all points."""
+        column = 1 + self.names.index(name)
+        return [row[column] for row in self._rows]
+
+    def tensor(self) -> Tensor:
+        """All points, float64 (points, 1 + names)."""
+        return torch.tensor(self._rows, dtype=torch.float64).view(-1, 1 + len(self.names))
+
+    def facts(self) -> dict[str, Any]:
+        """What has not become a point yet."""
+        return {"sums": list(self._sums), "count": self._count}
+
+    def restore(self, rows: Tensor, facts: dict[str, Any]) -> None:
+        """Take over :meth:`tensor` and :meth:`facts`; :class:`StateError` if they do not fit."""
+        if rows.dim() != 2 or rows.shape[1] != 1 + len(self.names) or len(rows) > POINTS:
+            raise StateError("the state's tensor history is of another shape")
+        self._rows = rows.tolist()
+        self._sums, self._count = [float(each) for each in facts["sums"]], int(facts["count"])

@@ -1,0 +1,249 @@
+"""What the training of a model takes. No torch here."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal, get_args
+
+from annotated_types import MaxLen
+from pydantic import Field, field_validator
+
+from engines.gan_training.config import RESOLUTIONS, Architecture
+from engines.kind import N_, Dataset, Kind, Model, Params
+
+Policy = Literal["colour", "translation", "cutout"]
+POLICIES: tuple[Policy, ...] = get_args(Policy)
+
+
+class GanTrainingParams(Params):
+    """Parameters of ``gan_training``; titles and descriptions are shown to people."""
+
+    PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
+        "draft": {
+            "resolution": 64,
+            "architecture": "dcgan",
+            "width": 32,
+            "batch": 32,
+            "steps": 2000,
+        },
+        "standard": {
+            "resolution": 128,
+            "architecture": "light",
+            "width": 32,
+            "batch": 16,
+            "steps": 20_000,
+        },
+        "fine": {
+            "resolution": 256,
+            "architecture": "light",
+            "width": 64,
+            "batch": 8,
+            "steps": 60_000,
+        },
+    }
+
+    dataset: Dataset = Field(
+        title=N_("Pictures"), description=N_("The set of pictures whose hand is learned.")
+    )
+    preset: Literal["draft", "standard", "fine"] = Field(
+        "draft",
+        title=N_("Preset"),
+        description=N_("Fills in size, networks and effort where you leave them open."),
+        json_schema_extra={"x-group": "main"},
+    )
+    resolution: int = Field(
+        64,
+        ge=32,
+        le=512,
+        title=N_("Size"),
+        description=N_("Side of the made pictures in pixels: 32, 64, 128, 256 or 512."),
+        json_schema_extra={"x-group": "main"},
+    )
+    innovation: float = Field(
+        0.0,
+        ge=0,
+        le=10,
+        title=N_("Innovation"),
+        description=N_(
+            "0 imitates the set; 1 asks for pictures that no style of the set claims, more goes"
+            " further. Needs a set with labels."
+        ),
+        json_schema_extra={"x-group": "main"},
+    )
+    architecture: Architecture = Field(
+        "dcgan",
+        title=N_("Networks"),
+        description=N_("dcgan is plain and quick; light is for small sets and larger pictures."),
+    )
+    width: int = Field(
+        32,
+        ge=4,
+        le=128,
+        title=N_("Width of the networks"),
+        description=N_("Channels of the first block: more can learn more, and takes longer."),
+    )
+    init_from: Model | None = Field(
+        None,
+        title=N_("Begin from a model"),
+        description=N_("A trained model to go on from; its size and networks must be the same."),
+    )
+    freeze: int = Field(
+        0,
+        ge=0,
+        le=7,
+        title=N_("Frozen blocks"),
+        description=N_(
+            "How many of the judging network's first blocks stay as they are in the model that is"
+            " begun from."
+        ),
+    )
+    conditional: bool = Field(
+        False,
+        title=N_("Learn the labels"),
+        description=N_("The model then makes pictures of a label that is asked for."),
+    )
+    steps: int = Field(
+        2000,
+        ge=1,
+        le=2_000_000,
+        title=N_("Steps"),
+        description=N_("How many batches are learned from."),
+    )
+    batch: int = Field(
+        32, ge=2, le=256, title=N_("Batch"), description=N_("Pictures that one step learns from.")
+    )
+    loss: Literal["least_squares", "non_saturating", "hinge"] = Field(
+        "least_squares",
+        title=N_("Loss"),
+        description=N_("How the judging network's verdicts are told as figures."),
+    )
+    target_fake: float = Field(
+        0.0,
+        ge=-10,
+        le=10,
+        title=N_("Target a"),
+        description=N_("Least squares: the verdict that made pictures should get."),
+    )
+    target_real: float = Field(
+        1.0,
+        ge=-10,
+        le=10,
+        title=N_("Target b"),
+        description=N_("Least squares: the verdict that real pictures should get."),
+    )
+    target_maker: float = Field(
+        0.5,
+        ge=-10,
+        le=10,
+        title=N_("Target c"),
+        description=N_("Least squares: the verdict that the making network aims at."),
+    )
+    r1: float = Field(
+        0.0,
+        ge=0,
+        le=1000,
+        title=N_("Gradient penalty"),
+        description=N_("R1: keeps the judging network smooth around real pictures; 0 is none."),
+    )
+    r1_interval: int = Field(
+        16,
+        ge=1,
+        le=1000,
+        title=N_("Steps between penalties"),
+        description=N_("R1 is computed so seldom, and weighs the more."),
+    )
+    augmentation: Literal["diffaugment", "ada", "none"] = Field(
+        "diffaugment",
+        title=N_("Augmentation"),
+        description=N_(
+            "Shows the judging network changed pictures, so that a small set lasts longer: always"
+            " (diffaugment) or as needed (ada)."
+        ),
+    )
+    policies: Annotated[list[Policy], MaxLen(3)] = Field(
+        default_factory=lambda: list(POLICIES),
+        title=N_("Changes"),
+        description=N_("What diffaugment changes."),
+    )
+    mirror: bool = Field(
+        True,
+        title=N_("Mirror"),
+        description=N_("Shows every second picture mirrored; not for sets with writing."),
+    )
+    maker_rate: float = Field(
+        2e-4,
+        gt=0,
+        le=0.1,
+        title=N_("Rate of the making network"),
+        description=N_("How far one step goes (Adam)."),
+    )
+    judge_rate: float = Field(
+        2e-4,
+        gt=0,
+        le=0.1,
+        title=N_("Rate of the judging network"),
+        description=N_("How far one step goes (Adam)."),
+    )
+    beta1: float = Field(
+        0.5, ge=0, lt=1, title=N_("First beta"), description=N_("Adam's memory of directions.")
+    )
+    beta2: float = Field(
+        0.999, ge=0, lt=1, title=N_("Second beta"), description=N_("Adam's memory of sizes.")
+    )
+    averaging: float = Field(
+        0.999,
+        ge=0,
+        lt=1,
+        title=N_("Averaging"),
+        description=N_("Decay of the average of the making network, which is what is saved."),
+    )
+    samples_every: int = Field(
+        100,
+        ge=1,
+        le=100_000,
+        title=N_("Steps between samples"),
+        description=N_("How often the same samples are kept on the timeline."),
+    )
+    kid_every: int = Field(
+        500,
+        ge=1,
+        le=100_000,
+        title=N_("Steps between measurements"),
+        description=N_("How often nearness to the set is measured; the nearest model is kept."),
+    )
+    kid_samples: int = Field(
+        256,
+        ge=8,
+        le=5000,
+        title=N_("Pictures for a measurement"),
+        description=N_("How many pictures are made for it: more measures more exactly."),
+    )
+    deterministic: bool = Field(
+        False,
+        title=N_("Deterministic on graphics cards"),
+        description=N_("The same numbers on every run of the same card, at some speed."),
+    )
+    seed: int = Field(
+        0,
+        ge=0,
+        le=2**31 - 1,
+        title=N_("Seed"),
+        description=N_("The same seed gives the same model."),
+    )
+
+    @field_validator("resolution")
+    @classmethod
+    def _a_power_of_two(cls, resolution: int) -> int:
+        if resolution not in RESOLUTIONS:
+            raise ValueError("must be one of " + ", ".join(map(str, RESOLUTIONS)))
+        return resolution
+
+
+GAN_TRAINING = Kind(
+    name="gan_training",
+    title=N_("Training"),
+    summary=N_("A set of pictures becomes a model that makes new ones."),
+    params=GanTrainingParams,
+    engine="engines.gan_training.engine:GanTraining",
+    state_version=1,
+    stall_seconds=300.0,
+)

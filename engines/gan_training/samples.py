@@ -1,0 +1,80 @@
+"""Pictures of the average maker: the grid of fixed latents, and as many as a measurement needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+
+from engines.gan_training.config import ModelConfig
+from engines.state import generator
+
+LONGEST = 1024
+MOST = 8
+AT_A_TIME = 32
+
+
+def grid_side(resolution: int) -> int:
+    """Samples along a side of the grid: 8 at most, and 1024 px at most."""
+    return min(MOST, LONGEST // resolution)
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """Pictures to be made: latents (n, latent), and labels (n,) for a conditional maker."""
+
+    z: Tensor
+    labels: Tensor | None
+
+    def of(self, chosen: Tensor) -> Wishes:
+        """Some of them, by position."""
+        return Wishes(self.z[chosen], None if self.labels is None else self.labels[chosen])
+
+
+def wishes(config: ModelConfig, n: int, seed: int, stream: str) -> Wishes:
+    """``n`` pictures, the same for (seed, stream); labels in turn where the maker takes them."""
+    z = torch.randn(n, config.latent, generator=generator(seed, stream, 0))
+    return Wishes(z, torch.arange(n) % len(config.labels) if config.conditional else None)
+
+
+def fixed(config: ModelConfig, seed: int) -> Wishes:
+    """The grid's samples, row by row; of the labels each has its columns."""
+    side = grid_side(config.resolution)
+    found = wishes(config, side * side, seed, "samples")
+    columns = torch.arange(side * side) % side
+    return Wishes(found.z, columns % len(config.labels) if config.conditional else None)
+
+
+@torch.no_grad()
+def made(maker: nn.Module, wanted: Wishes) -> Iterator[Tensor]:
+    """The pictures, some at a time: float32 (N, 3, R, R) in [-1, 1] on the CPU."""
+    device = next(maker.parameters()).device
+    for begin in range(0, len(wanted.z), AT_A_TIME):
+        few = slice(begin, begin + AT_A_TIME)
+        labels = None if wanted.labels is None else wanted.labels[few].to(device)
+        yield maker(wanted.z[few].to(device), labels).float().cpu()
+
+
+def as_bytes(pictures: Tensor) -> NDArray[np.uint8]:
+    """(N, 3, R, R) in [-1, 1] as uint8 (N, R, R, 3), rounded to nearest."""
+    scaled = (pictures.clamp(-1, 1) + 1).mul(127.5).round().to(torch.uint8)
+    return scaled.permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def grid(pixels: NDArray[np.uint8], columns: int) -> Image.Image:
+    """uint8 (N, R, R, 3) as one picture with ``columns`` columns, row by row."""
+    n, side, _, _ = pixels.shape
+    rows = n // columns
+    laid = pixels[: rows * columns].reshape(rows, columns, side, side, 3).transpose(0, 2, 1, 3, 4)
+    return Image.fromarray(laid.reshape(rows * side, columns * side, 3))
+
+
+def shown(maker: nn.Module, config: ModelConfig, seed: int) -> Image.Image:
+    """The grid of the fixed samples."""
+    pictures = torch.cat(list(made(maker, fixed(config, seed))))
+    return grid(as_bytes(pictures), grid_side(config.resolution))
