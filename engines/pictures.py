@@ -8,7 +8,6 @@ is for processes that are themselves a child with limits. No torch here.
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
@@ -18,6 +17,7 @@ from typing import Any
 
 from PIL import Image, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
 
+from engines import bounds
 from engines.kind import N_
 
 MEDIA_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
@@ -182,22 +182,24 @@ def _srgb(picture: Image.Image) -> Image.Image:
     return picture.convert("RGB")
 
 
-def _decode(path: Path) -> PictureFacts:
+def decode(path: Path) -> tuple[PictureFacts, Image.Image]:
+    """What is at ``path``, decoded in place: for a process that is bounded itself.
+
+    The picture is upright RGB. Raises :class:`PictureError`, MemoryError.
+    """
     with _opened(path) as picture:
         try:
-            upright = ImageOps.exif_transpose(picture)
-            _srgb(upright)
+            upright = _srgb(ImageOps.exif_transpose(picture))
         except (OSError, SyntaxError, ValueError, EOFError):
             raise PictureError("unreadable_picture") from None
-        return PictureFacts(MEDIA_TYPES[str(picture.format)], *upright.size)
+        return PictureFacts(MEDIA_TYPES[str(picture.format)], *upright.size), upright
 
 
 def _main(path: str) -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (DECODE_MEMORY, DECODE_MEMORY))
-    resource.setrlimit(resource.RLIMIT_CPU, (DECODE_SECONDS, DECODE_SECONDS))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    bounds.limit_memory(DECODE_MEMORY)
+    bounds.limit_seconds(DECODE_SECONDS)
     try:
-        answer = asdict(_decode(Path(path)))
+        answer = asdict(decode(Path(path))[0])
     except PictureError as refused:
         answer = {"code": refused.code, "values": refused.values}
     except MemoryError:

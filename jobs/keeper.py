@@ -20,9 +20,21 @@ from sqlalchemy import ColumnElement, Connection, delete, func, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from jobs import audit, figures, lease, process_log, rescue, slots
+from jobs import audit, awaiting, figures, lease, process_log, rescue, slots
+from jobs.checks import Checks
 from jobs.database import Database, DatabaseDownError, connect
-from jobs.models import Blob, Checkpoint, File, Frame, IdempotencyKey, Job, Slot, Token
+from jobs.models import (
+    DATASET_BLOBS,
+    Blob,
+    Checkpoint,
+    Dataset,
+    File,
+    Frame,
+    IdempotencyKey,
+    Job,
+    Slot,
+    Token,
+)
 from jobs.moves import lock_job, move
 from jobs.queue import Waker, make_app
 from jobs.settings import Settings, SettingsError
@@ -85,6 +97,7 @@ class Keeper:
         self.rest = min(TURN_SECONDS, settings.lease / lease.BEATS_PER_LEASE)
         self._noticed: frozenset[str] = frozenset()
         self._sweep_at = self._seal_at = 0.0
+        self._checks = Checks(database, settings)
 
     def turn(self, now: float) -> None:
         """One round of chores at ``now`` on the monotonic clock."""
@@ -95,6 +108,8 @@ class Keeper:
             self.rescue()
         self.end_overdue()
         self.resume_where_room()
+        self._checks.turn(now)
+        self.settle_awaiting()
         self.notice_idle_slots()
         if now >= self._seal_at:
             self._seal_at = now + SEAL_SECONDS
@@ -142,6 +157,15 @@ class Keeper:
             log.info("job %s: there is room again", job_id)
             self._wake(job.resource)
 
+    def settle_awaiting(self) -> None:
+        """Let the jobs go on whose datasets are checked by now."""
+        for job_id in self._found(awaiting.AWAITS):
+            with self._database.begin() as session:
+                job = awaiting.settle(session, lock_job(session, job_id))
+            if not awaiting.awaits(job):
+                log.info("job %s: its dataset is checked; now %s", job_id, job.state)
+                self._wake(job.resource)
+
     def notice_idle_slots(self) -> None:
         """Wake a slot that has been ready beside a waiting job for 15 s, and log it."""
         with self._database.begin() as session:
@@ -187,6 +211,7 @@ def _unreferenced(session: Session) -> list[str]:
             ~select(Checkpoint.id).where(Checkpoint.sha256 == Blob.sha256).exists(),
             ~select(Frame.job_id).where(Frame.sha256 == Blob.sha256).exists(),
             ~select(Job.id).where(Job.preview_sha256 == Blob.sha256).exists(),
+            *(~select(Dataset.id).where(each == Blob.sha256).exists() for each in DATASET_BLOBS),
         )
         .limit(SWEEP_BATCH)
         .with_for_update(skip_locked=True, of=Blob)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
-from jobs.models import Job, Slot
+from jobs.models import Base, Job, Slot
 from jobs.refusals import Fault, RefusedError
 from jobs.states import State, Wanted
 
@@ -19,6 +20,7 @@ PAGE_SIZES = range(1, 101)
 FARTHEST_POSITION = 1000
 RECENT_JOBS = 20
 SLOT_SILENCE = timedelta(minutes=5)
+Row = TypeVar("Row", bound=Base)
 
 STATUSES: dict[str, ColumnElement[bool]] = {
     **{str(state): Job.state == str(state) for state in State if state is not State.RUNNING},
@@ -64,23 +66,38 @@ def page(
     newer_than: UUID | None = None,
 ) -> Page:
     """One page of an owner's jobs. Raises :class:`RefusedError` for an unusable filter."""
+    query = _filtered(select(Job).where(Job.owner_id == owner_id), wanted)
+    return Page(*keyset(session, query, Job.id, size, older_than, newer_than))
+
+
+def keyset(
+    session: Session,
+    query: Select[Row],
+    column: Any,
+    size: int,
+    older_than: UUID | None,
+    newer_than: UUID | None,
+) -> tuple[list[Row], UUID | None, UUID | None]:
+    """``size`` rows, newest first, and the ids from which the older and newer pages start.
+
+    Raises :class:`RefusedError` for an unusable size.
+    """
     if size not in PAGE_SIZES:
         limits = {"value": size, "low": PAGE_SIZES[0], "high": PAGE_SIZES[-1]}
         raise RefusedError("invalid", faults=[Fault("/limit", "out_of_range", limits)])
-    query = _filtered(select(Job).where(Job.owner_id == owner_id), wanted)
     if newer_than is not None:
-        query = query.where(Job.id > newer_than).order_by(Job.id)
+        query = query.where(column > newer_than).order_by(column)
     else:
-        query = query.order_by(Job.id.desc())
+        query = query.order_by(column.desc())
         if older_than is not None:
-            query = query.where(Job.id < older_than)
+            query = query.where(column < older_than)
     found = list(session.execute(query.limit(size + 1)).scalars())
     more, found = len(found) > size, found[:size]
+    ids: list[UUID] = [getattr(row, column.key) for row in found]
     if newer_than is not None:
-        found.reverse()
-        return Page(found, found[-1].id if found else None, found[0].id if more else None)
-    came_from_newer = older_than is not None and bool(found)
-    return Page(found, found[-1].id if more else None, found[0].id if came_from_newer else None)
+        return found[::-1], ids[0] if ids else None, ids[-1] if more else None
+    came_from_newer = older_than is not None and bool(ids)
+    return found, ids[-1] if more else None, ids[0] if came_from_newer else None
 
 
 def place(session: Session, job: Job) -> Place | None:

@@ -23,7 +23,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from jobs.roles import Role
-from jobs.states import State, Wanted
+from jobs.states import DatasetState, State, Wanted
 
 
 class Base(DeclarativeBase):
@@ -47,7 +47,9 @@ class Base(DeclarativeBase):
     }
 
 
-def _one_of(column: str, words: type[State] | type[Wanted] | type[Role]) -> CheckConstraint:
+def _one_of(
+    column: str, words: type[State] | type[Wanted] | type[DatasetState] | type[Role]
+) -> CheckConstraint:
     listed = ", ".join(f"'{word}'" for word in words)
     return CheckConstraint(f"{column} IN ({listed})", name=column)
 
@@ -114,11 +116,61 @@ class File(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
+class Dataset(Base):
+    """A set of pictures: what was brought is checked once, and never changes after that.
+
+    ``samples`` says which sample art to draw, where nothing was uploaded; ``base_sha256`` is the
+    pack that the upload is added to. Both uploads are forgotten once the set is checked. Then
+    ``sha256`` is its pack, ``album_sha256`` its small pictures, ``sheet_sha256`` its contact sheet.
+    ``refused`` holds the code and values of why it cannot be used; ``deaths`` counts the checks
+    that broke.
+    """
+
+    __tablename__ = "dataset"
+    __table_args__ = (
+        _one_of("state", DatasetState),
+        CheckConstraint("(state = 'ready') = (sha256 IS NOT NULL)", name="packed"),
+        CheckConstraint("(state = 'refused') = (refused IS NOT NULL)", name="told"),
+        Index("ix_dataset_owner_id_id", "owner_id", "id"),
+        Index("ix_dataset_checking", "id", postgresql_where=text("state = 'checking'")),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    owner_id: Mapped[UUID] = mapped_column(ForeignKey("owner.id"))
+    parent_id: Mapped[UUID | None] = mapped_column(ForeignKey("dataset.id", ondelete="SET NULL"))
+    name: Mapped[str]
+    licence: Mapped[str] = mapped_column(server_default=text("''"))
+    samples: Mapped[dict[str, Any] | None]
+    upload_sha256: Mapped[str | None] = mapped_column(ForeignKey("blob.sha256"), index=True)
+    base_sha256: Mapped[str | None] = mapped_column(ForeignKey("blob.sha256"), index=True)
+
+    state: Mapped[str] = mapped_column(server_default=text("'checking'"))
+    progress: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    deaths: Mapped[int] = mapped_column(server_default=text("0"))
+    refused: Mapped[dict[str, Any] | None]
+    report: Mapped[dict[str, Any] | None]
+    sha256: Mapped[str | None] = mapped_column(ForeignKey("blob.sha256"), index=True)
+    album_sha256: Mapped[str | None] = mapped_column(ForeignKey("blob.sha256"), index=True)
+    sheet_sha256: Mapped[str | None] = mapped_column(ForeignKey("blob.sha256"), index=True)
+
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    checked_at: Mapped[datetime | None]
+
+
+DATASET_BLOBS = (
+    Dataset.upload_sha256,
+    Dataset.base_sha256,
+    Dataset.sha256,
+    Dataset.album_sha256,
+    Dataset.sheet_sha256,
+)
+
+
 class Job(Base):
     """One commissioned computation; the row is the truth about it.
 
     ``given`` is what was asked, ``params`` the same with every preset and default filled in,
-    ``inputs`` the SHA-256 of each file it names, by id.
+    ``inputs`` the SHA-256 of each file and dataset it names, by id; null while that is not known.
     """
 
     __tablename__ = "job"
@@ -152,6 +204,11 @@ class Job(Base):
             "ix_job_full",
             "reason",
             postgresql_where=text("state = 'paused' AND reason = 'disk_full'"),
+        ),
+        Index(
+            "ix_job_awaiting",
+            "id",
+            postgresql_where=text("state = 'paused' AND reason = 'awaiting_dataset'"),
         ),
         Index("ix_job_owner_id_id", "owner_id", "id"),
         Index("ix_job_tags", "tags", postgresql_using="gin"),

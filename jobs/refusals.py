@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engines import pictures
+from engines.datasets import unpacking
 from engines.kind import N_
 
 
@@ -51,6 +52,9 @@ REFUSALS: Mapping[str, Refusal] = {
     "not_found": Refusal(404, N_("There is nothing at this address."), N_("Check the address.")),
     "unknown_job": Refusal(404, N_("There is no such job of yours."), N_("See your jobs.")),
     "unknown_file": Refusal(404, N_("There is no such file of yours."), N_("Upload it first.")),
+    "unknown_dataset": Refusal(
+        404, N_("There is no such set of pictures of yours."), N_("See your datasets.")
+    ),
     "unknown_kind": Refusal(
         404, N_("There is no such kind of job."), N_("GET /api/v1/kinds lists them.")
     ),
@@ -62,6 +66,11 @@ REFUSALS: Mapping[str, Refusal] = {
     ),
     "method_not_allowed": Refusal(
         405, N_("This address does not take that method."), N_("See docs/api.md.")
+    ),
+    "dataset_in_use": Refusal(
+        409,
+        N_("The set of pictures is used by %(users)s."),
+        N_("Wait until that has ended, or cancel it first."),
     ),
     "too_large": Refusal(
         413,
@@ -105,10 +114,20 @@ REFUSALS: Mapping[str, Refusal] = {
 
 FAULTS: Mapping[str, str] = {
     **pictures.MESSAGES,
+    **unpacking.MESSAGES,
     "missing": N_("This is needed and was not given."),
     "unknown_parameter": N_("There is no such parameter. Check its spelling."),
     "unknown_kind": N_("There is no kind '%(value)s'. Known kinds: %(known)s."),
     "unknown_file": N_("There is no such file of yours: %(value)s. Upload it first."),
+    "unknown_dataset": N_(
+        "There is no such set of pictures of yours: %(value)s. Upload it as a dataset first."
+    ),
+    "dataset_refused": N_(
+        "The set '%(name)s' cannot be used: see its report. Choose another, or upload it again."
+    ),
+    "dataset_not_ready": N_(
+        "The set '%(name)s' is not ready, so nothing can be added to it. Wait until it is checked."
+    ),
     "wrong_media_type": N_("This file is %(value)s, but a %(wanted)s is needed here."),
     "out_of_range": N_("%(value)s is outside %(low)s to %(high)s."),
     "too_small": N_("%(value)s is too small; at least %(limit)s is taken."),

@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 from engines import media
 from engines.kind import Kind, Params
 from engines.registry import KINDS
+from jobs import awaiting
 from jobs.ids import new_id
 from jobs.models import Checkpoint, File, IdempotencyKey, Job, Slot
 from jobs.moves import append_event, count, lock_job, lock_share, move, note, tally
@@ -31,8 +32,8 @@ from jobs.states import ENDED, Reason, State, Wanted
 PRIORITIES = range(-10, 11)
 MAX_TAGS, MAX_TAG_LENGTH = 16, 64
 MAX_KEY_LENGTH = 255
-# Which media types satisfy a reference, by what it refers to.
-REFERENCE_MEDIA = {"picture": "image/", "dataset": media.DATASET, "model": media.MODEL}
+# Which media types satisfy a reference to a file, by what it refers to.
+REFERENCE_MEDIA = {"picture": "image/", "model": media.MODEL}
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ def submit(session: Session, owner_id: UUID, order: Order, settings: Settings) -
     if share.waiting >= settings.waiting_per_owner:
         raise RefusedError("queue_full", limit=settings.waiting_per_owner)
     job = _insert(session, owner_id, order, params, inputs, resource)
+    job = awaiting.settle(session, job)
     if order.idempotency_key is not None:
         session.execute(
             insert(IdempotencyKey).values(
@@ -119,8 +121,13 @@ def pause(session: Session, owner_id: UUID, job_id: UUID) -> Job:
 
 
 def resume(session: Session, owner_id: UUID, job_id: UUID) -> Job:
-    """Go on: a paused job is queued again, a job about to pause keeps running."""
+    """Go on: a paused job is queued again, a job about to pause keeps running.
+
+    One whose dataset is still being checked goes on by itself, and not before.
+    """
     job = _mine(session, owner_id, job_id)
+    if awaiting.awaits(job):
+        return job
     if job.state == State.PAUSED:
         return move(session, job, State.QUEUED, by="owner", reason=Reason.RESUMED_BY_USER)
     if job.state == State.RUNNING and job.wanted == Wanted.PAUSE:
@@ -139,7 +146,7 @@ def retry(session: Session, owner_id: UUID, job_id: UUID, from_start: bool = Fal
         return job
     if from_start:
         session.execute(delete(Checkpoint).where(Checkpoint.job_id == job.id))
-    return move(
+    job = move(
         session,
         job,
         State.QUEUED,
@@ -151,6 +158,7 @@ def retry(session: Session, owner_id: UUID, job_id: UUID, from_start: bool = Fal
         ended_at=None,
         deadline_at=case((Job.deadline_at > func.clock_timestamp(), Job.deadline_at)),
     )
+    return awaiting.settle(session, job)
 
 
 def rerun(
@@ -229,17 +237,22 @@ def _check_frame(order: Order) -> None:
         raise RefusedError("invalid", faults=faults)
 
 
-def _resolved_inputs(session: Session, owner_id: UUID, params: Params) -> dict[str, str]:
-    """SHA-256 by id of every file the parameters name; all must be the owner's."""
+def _resolved_inputs(session: Session, owner_id: UUID, params: Params) -> dict[str, str | None]:
+    """SHA-256 by id of everything the parameters name; all must be the owner's.
+
+    None for a dataset that is still being checked.
+    """
     references = list(params.references())
+    sets = [found for found in references if found.to == "dataset"]
+    files = [found for found in references if found.to != "dataset"]
+    inputs, faults = awaiting.resolved(session, owner_id, sets)
     rows = session.execute(
         select(File.id, File.sha256, File.media_type).where(
-            File.owner_id == owner_id, File.id.in_([UUID(found.id) for found in references])
+            File.owner_id == owner_id, File.id.in_([UUID(found.id) for found in files])
         )
     )
     mine = {str(row.id): row for row in rows}
-    faults = []
-    for found in references:
+    for found in files:
         row = mine.get(found.id)
         if row is None:
             # Missing and foreign are the same answer: nobody can probe for others' ids.
@@ -249,7 +262,7 @@ def _resolved_inputs(session: Session, owner_id: UUID, params: Params) -> dict[s
             faults.append(Fault(f"/params{found.pointer}", "wrong_media_type", values))
     if faults:
         raise RefusedError("invalid", faults=faults)
-    return {id_: row.sha256 for id_, row in mine.items()}
+    return inputs | {id_: row.sha256 for id_, row in mine.items()}
 
 
 def _resource_for(session: Session, kind: Kind) -> str:
@@ -265,7 +278,7 @@ def _insert(
     owner_id: UUID,
     order: Order,
     params: Params,
-    inputs: dict[str, str],
+    inputs: dict[str, str | None],
     resource: str,
 ) -> Job:
     job = session.execute(

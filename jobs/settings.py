@@ -75,6 +75,18 @@ class Settings(BaseModel):
     upload_bytes: int = _variable(
         "ATELIER_UPLOAD_BYTES", 50_000_000, "Largest upload, in bytes.", ge=1000
     )
+    dataset_bytes: int = _variable(
+        "ATELIER_DATASET_BYTES",
+        2_000_000_000,
+        "Largest upload of a set of pictures, in bytes; unpacked it may be twice that.",
+        ge=1000,
+    )
+    cache_bytes: int = _variable(
+        "ATELIER_CACHE_BYTES",
+        20_000_000_000,
+        "Bytes of prepared pictures that a machine keeps; beyond that the longest unused go.",
+        ge=0,
+    )
     pgdata: Path | None = _variable(
         "ATELIER_PGDATA", None, "Folder of the embedded database, else data/postgres."
     )
@@ -136,6 +148,11 @@ class Settings(BaseModel):
     def scratch(self) -> Path:
         """Folder in which attempts work; local to the machine."""
         return self.data.absolute() / "scratch"
+
+    @property
+    def uploads(self) -> Path:
+        """Folder in which large uploads arrive, before they are stored; local to the machine."""
+        return self.data.absolute() / "uploads"
 
     @property
     def weights(self) -> Path:

@@ -53,6 +53,11 @@ class Reason(Word):
     DISK_FULL = "disk_full", N_("The disk is full. It goes on by itself once there is room.")
     ROOM_AGAIN = "room_again", N_("There is room on the disk again; it goes on.")
     STORAGE_AWAY = "storage_away", N_("The stored files could not be reached; it is tried again.")
+    AWAITING_DATASET = (
+        "awaiting_dataset",
+        N_("Its pictures are still being checked; it starts by itself when that is done."),
+    )
+    DATASET_READY = "dataset_ready", N_("Its pictures are checked; it starts.")
     DEVICE_ERROR = "device_error", N_("Its graphics card failed; it goes on elsewhere.")
     CANCELED_BY_USER = "canceled_by_user", N_("You canceled it.")
     PAUSED_BY_USER = "paused_by_user", N_("You paused it.")
@@ -61,11 +66,19 @@ class Reason(Word):
     INTERNAL_ERROR = "internal_error", N_("Something broke on our side; the log holds the cause.")
 
 
+class DatasetState(Word):
+    """Where a set of pictures stands."""
+
+    CHECKING = "checking", N_("being looked through; jobs that name it wait")
+    READY = "ready", N_("checked, and never changed again")
+    REFUSED = "refused", N_("not usable; it says why and what to do")
+
+
 ENDED = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELED})
 
 MOVES: dict[tuple[State, State], str] = {
     (State.QUEUED, State.RUNNING): "a slot claimed it",
-    (State.QUEUED, State.PAUSED): "its owner paused it before it began",
+    (State.QUEUED, State.PAUSED): "its owner paused it before it began, or its dataset is checked",
     (State.QUEUED, State.CANCELED): "its owner canceled it before it began",
     (State.QUEUED, State.FAILED): "it can no longer run: an input is gone or its deadline passed",
     (State.RUNNING, State.SUCCEEDED): "its results are stored",
@@ -73,7 +86,8 @@ MOVES: dict[tuple[State, State], str] = {
     (State.RUNNING, State.CANCELED): "its process is gone because its owner wanted so",
     (State.RUNNING, State.PAUSED): "its process is gone, its checkpoint is stored",
     (State.RUNNING, State.QUEUED): "its worker was lost or stopped; it resumes elsewhere",
-    (State.PAUSED, State.QUEUED): "its owner resumed it, or there is room on the disk again",
+    (State.PAUSED, State.QUEUED): "its owner resumed it, or what it waited for is there",
+    (State.PAUSED, State.FAILED): "what it waited for cannot be used",
     (State.PAUSED, State.CANCELED): "its owner canceled it at rest",
     (State.FAILED, State.QUEUED): "its owner asked for another try",
     (State.CANCELED, State.QUEUED): "its owner asked for another try",

@@ -16,7 +16,17 @@ from sqlalchemy.orm import Session
 from jobs import audit
 from jobs.database import Database
 from jobs.history import History
-from jobs.models import Blob, Checkpoint, Event, File, Frame, Job, OwnerShare
+from jobs.models import (
+    DATASET_BLOBS,
+    Blob,
+    Checkpoint,
+    Dataset,
+    Event,
+    File,
+    Frame,
+    Job,
+    OwnerShare,
+)
 from jobs.moves import lock_share
 from jobs.states import State
 from jobs.storage import Storage, StorageError
@@ -43,6 +53,7 @@ FIX_AUDIT = (
     "Somebody changed the audit log past the studio: find out who can write to the database, and"
     " compare with a backup."
 )
+FIX_DATASET = "Restore it from a backup, or delete the dataset and upload its pictures again."
 FIX_WORK = "Restore it from a backup, or make it again: atelier rerun {job_id}"
 
 
@@ -236,7 +247,7 @@ def _wrong_shares(
 
 def _needed(session: Session, names: Sequence[str]) -> set[str]:
     """Those of these blobs that anything refers to."""
-    columns = (File.sha256, Checkpoint.sha256, Frame.sha256, Job.preview_sha256)
+    columns = (File.sha256, Checkpoint.sha256, Frame.sha256, Job.preview_sha256, *DATASET_BLOBS)
     found = (session.scalars(select(column).where(column.in_(names))) for column in columns)
     return {name for each in found for name in each if name is not None}
 
@@ -259,4 +270,9 @@ def _referrers(session: Session, sha256: str) -> list[tuple[str, str, str | None
         found.append((subject, FIX_FRAME, str(frame.job_id)))
     for shown in session.scalars(select(Job.id).where(Job.preview_sha256 == sha256)):
         found.append((f"preview of job {shown}", FIX_PREVIEW, str(shown)))
+    for column in DATASET_BLOBS:
+        for dataset in session.scalars(select(Dataset).where(column == sha256)):
+            part = column.key.removesuffix("_sha256").replace("sha256", "pack")
+            subject = f"{part} of dataset {dataset.name} ({dataset.id})"
+            found.append((subject, FIX_DATASET, None))
     return found

@@ -4,7 +4,8 @@ Every picture follows from (style, index, seed) alone: the same numbers draw the
 at every size, and the same pixels at the same size and Pillow version. Nothing here is taken from
 anybody's work, so the pictures may be used for anything.
 
-``python -m engines.datasets.samples FOLDER PER_STYLE SIZE SEED`` writes a folder.
+``python -m engines.datasets.samples FOLDER PER_STYLE SIZE SEED`` writes a folder; a fifth argument
+names the process that it must not outlive.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from engines import bounds
 from engines.datasets import styles
 from engines.datasets.styles import Hand
 
@@ -64,7 +66,9 @@ def write_folder(
     return written
 
 
-def _main(folder: str, per_style: str, size: str, seed: str) -> None:
+def _main(folder: str, per_style: str, size: str, seed: str, parent: str = "") -> None:
+    if parent:
+        bounds.die_with(int(parent))
     write_folder(Path(folder), int(per_style), int(size), int(seed))
 
 

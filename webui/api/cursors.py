@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
+from typing import Protocol
 from urllib.parse import urlencode, urlsplit
 from uuid import UUID
 
 from flask import request
 
-from jobs.listing import Page
 from jobs.refusals import Fault, RefusedError
 from webui.studio import studio
 
@@ -26,7 +26,19 @@ def read(cursor: str) -> dict[str, UUID]:
         raise RefusedError("invalid", faults=[Fault("/cursor", "wrong_type", values)]) from None
 
 
-def links(page: Page) -> dict[str, str | None]:
+class Bounded(Protocol):
+    """A page of a list: the ids from which its neighbours start."""
+
+    @property
+    def older_than(self) -> UUID | None:
+        """Of the next page."""
+
+    @property
+    def newer_than(self) -> UUID | None:
+        """Of the previous page."""
+
+
+def links(page: Bounded) -> dict[str, str | None]:
     """Addresses of the next (older) and previous (newer) page, with the same filters."""
     return {
         "next": _address(b"<", page.older_than),

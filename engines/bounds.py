@@ -1,0 +1,36 @@
+"""Bounds of a child process: its memory, its processor time, and its life. No torch here."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import signal
+import sys
+import time
+
+PR_SET_PDEATHSIG = 1
+
+
+def die_with(parent: int) -> None:
+    """Ask the kernel to kill this process when the thread that started it ends.
+
+    Exits at once when ``parent`` is already gone: the request would then never be honoured.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
+    if os.getppid() != parent:
+        sys.exit(1)
+
+
+def limit_memory(most: int) -> None:
+    """Let this process map at most ``most`` bytes, and leave no core when it dies."""
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def limit_seconds(more: float) -> None:
+    """Let this process compute ``more`` seconds from now on; the kernel kills it beyond that."""
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time() + more) + 1, hard))
