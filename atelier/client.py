@@ -27,6 +27,8 @@ from atelier.transport import Transport, seconds
 
 ENDED = frozenset({"succeeded", "failed", "canceled"})
 CHUNK = 1 << 18
+# The API shows no more points of a figure at once.
+MOST_POINTS = 20_000
 
 
 class File(TypedDict):
@@ -54,6 +56,8 @@ class Progress(TypedDict):
     step: int
     total: int | None
     percent: float
+    metrics: dict[str, float]
+    notices: list[str]
 
 
 class Job(TypedDict):
@@ -72,6 +76,33 @@ class Job(TypedDict):
     outputs: list[Output]
     error: dict[str, Any] | None
     urls: dict[str, str | None]
+
+
+class Series(TypedDict):
+    """A figure by step: each point ``[step, value]``, a bucket ``[step, mean, low, high]``."""
+
+    name: str
+    measured: int
+    kept: int
+    shown: int
+    method: str
+    thinned_to: int | None
+    points: list[list[float]]
+
+
+class Frame(TypedDict):
+    """A picture of a job's timeline."""
+
+    step: int
+    score: float | None
+    at: str
+    name: str
+    media_type: str
+    sha256: str
+    width: int
+    height: int
+    url: str
+    thumbnail: str
 
 
 class Kind(TypedDict):
@@ -195,6 +226,32 @@ class Studio(Transport):
                 return
             time.sleep(seconds(answer.headers["Retry-After"], 1.0))
 
+    def metrics(
+        self, job_id: str, *names: str, points: int = 1000, first: int = 0, last: int | None = None
+    ) -> list[Series]:
+        """The figures of a job's steps ``first`` to ``last``: all of them, or those named.
+
+        Of a figure with more than ``points`` points the lowest and highest of equally large
+        stretches, which its ``method`` then says. :meth:`every_point` leaves nothing out.
+        """
+        query = {"name": list(names), "points": str(points), "first": str(first)}
+        if last is not None:
+            query["last"] = str(last)
+        answer = self._json("GET", f"/jobs/{_segment(job_id)}/metrics", query=query)
+        return list(answer["results"])
+
+    def every_point(self, job_id: str, *names: str) -> Iterator[Series]:
+        """All figures with every point that is kept, in parts of up to 20,000 steps."""
+        overview = self.metrics(job_id, *names, points=4)
+        end = max((int(each["points"][-1][0]) for each in overview if each["points"]), default=-1)
+        for first in range(0, end + 1, MOST_POINTS):
+            last = first + MOST_POINTS - 1
+            yield from self.metrics(job_id, *names, points=MOST_POINTS, first=first, last=last)
+
+    def frames(self, job_id: str) -> list[Frame]:
+        """Every picture of a job's timeline, in the order of the steps."""
+        return list(self._json("GET", f"/jobs/{_segment(job_id)}/frames")["results"])
+
     def watch(self, job_id: str) -> Iterator[Job]:
         """The job now and after each change, until it has ended or rests."""
         tag = ""
@@ -209,7 +266,7 @@ class Studio(Transport):
                     return
             time.sleep(seconds(answer.headers.get("Retry-After"), 1.0))
 
-    def download(self, work: File, path: Path) -> Path:
+    def download(self, work: File | Frame, path: Path) -> Path:
         """Fetch a file to ``path``, which appears only when it is whole and its hash is right."""
         with self._send("GET", work["url"], stream=True) as answer:
             folder = path.absolute().parent

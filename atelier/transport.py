@@ -51,7 +51,7 @@ class Transport:
         method: str,
         address: str,
         *,
-        query: Mapping[str, str] | None = None,
+        query: Mapping[str, str | list[str]] | None = None,
         body: Mapping[str, Any] | None = None,
         upload: tuple[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,

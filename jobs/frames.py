@@ -78,6 +78,21 @@ def get(session: Session, job_id: UUID, step: int) -> Frame:
     return found
 
 
+def version(session: Session, job_id: UUID) -> str:
+    """Changes whenever the pictures do."""
+    fence, last, many = session.execute(
+        select(func.max(Frame.fence), func.max(Frame.step), func.count()).where(
+            Frame.job_id == job_id
+        )
+    ).one()
+    return f"{fence or 0}-{last or 0}-{many}"
+
+
+def name(frame: Frame) -> str:
+    """What the file of a picture is called; names sort as steps do."""
+    return f"step-{frame.step:08d}.jpg"
+
+
 def best(shown: Sequence[Frame]) -> Frame | None:
     """The first of those with the best score; None where nothing is scored."""
     scored = [frame for frame in shown if frame.score is not None]

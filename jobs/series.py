@@ -57,6 +57,13 @@ class Column:
         last = max((i for i, count in enumerate(self.counts) if count > 1), default=-1)
         return self.steps[last] if last >= 0 else None
 
+    def point(self, position: int) -> list[float]:
+        """Step and value, of a bucket also its lowest and highest."""
+        step, value = self.steps[position], self.values[position]
+        if self.exact or self.counts[position] == 1:
+            return [step, value]
+        return [step, value, self.lows[position], self.highs[position]]
+
     def append(self, step: int, value: float) -> None:
         """Add a point after all that are there."""
         self.steps.append(step)

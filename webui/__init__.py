@@ -32,7 +32,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 def _mount(app: Flask) -> None:
     from webui import health, pages
-    from webui.api import files, jobs, kinds, logs, workers
+    from webui.api import files, jobs, kinds, logs, timeline, workers
 
     for blueprint in (
         health.health,
@@ -40,6 +40,7 @@ def _mount(app: Flask) -> None:
         files.files,
         jobs.jobs,
         logs.logs,
+        timeline.timeline,
         kinds.kinds,
         workers.workers,
         pages.pages,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import click
 
-from atelier.cli import admin, jobs, networks, studio, submit
+from atelier.cli import admin, jobs, networks, studio, submit, timeline
 from atelier.cli.outcomes import EXIT_CODES, report
 
 
@@ -44,6 +44,8 @@ for _command in (
     jobs.show,
     jobs.watch,
     jobs.log,
+    timeline.metrics,
+    timeline.frames,
     jobs.pause,
     jobs.resume,
     jobs.cancel,

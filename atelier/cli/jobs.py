@@ -15,7 +15,7 @@ from atelier.cli.connection import WATCH_PATIENCE_SECONDS, connect
 from atelier.cli.shown import json_option
 
 if TYPE_CHECKING:
-    from atelier.client import File, Job, Studio
+    from atelier.client import File, Frame, Job, Studio
 
 job_argument = click.argument("job_id", metavar="ID")
 output_dir_option = click.option(
@@ -154,7 +154,7 @@ def follow(studio: Studio, job_id: str, as_json: bool = False) -> Job:
     return job
 
 
-def save(studio: Studio, work: File, path: Path, force: bool) -> Path:
+def save(studio: Studio, work: File | Frame, path: Path, force: bool) -> Path:
     """Download a work to ``path``; another file of that name stays unless forced."""
     if path.exists() and not force:
         raise click.UsageError(f"{path} is there already. Use --force, or another place.")

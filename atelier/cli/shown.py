@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
-    from atelier.client import Job, Worker
+    from atelier.client import Frame, Job, Series, Worker
 
 BAR_WIDTH = 24
 json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON to stdout.")
@@ -53,6 +53,8 @@ def page(job: Job) -> Iterator[str]:
     if job["queue"]:
         yield f"place     {job['queue']['position']} in the queue"
     yield f"progress  {progress_words(job)}"
+    for notice in job["progress"]["notices"]:
+        yield f"notice    {notice}"
     yield f"created   {job['created_at']}"
     if job["ended_at"]:
         yield f"ended     {job['ended_at']}"
@@ -61,6 +63,33 @@ def page(job: Job) -> Iterator[str]:
     for work in job["outputs"]:
         yield f"{work['role']:<9} {work['name']} ({work['media_type']}, {work['id']})"
     yield from trouble(job)
+
+
+def figures(found: Iterable[Series]) -> Iterator[str]:
+    """Figures as lines: where each stands, and between which values it was."""
+    yield f"{'FIGURE':24} {'STEPS':>8} {'LOWEST':>12} {'HIGHEST':>12} {'NOW':>12}"
+    for series in found:
+        # The lowest and highest are always among the points, however few there are.
+        points = series["points"]
+        ends = [
+            (point[1], point[1]) if len(point) == 2 else (point[2], point[3]) for point in points
+        ]
+        low, high = min(low for low, _ in ends), max(high for _, high in ends)
+        told = " ".join(f"{value:12.6g}" for value in (low, high, points[-1][1]))
+        yield f"{_cut(series['name'], 24):24} {series['measured']:8} {told}"
+
+
+def pictures(found: Sequence[Frame]) -> Iterator[str]:
+    """The pictures of a timeline as lines; the best is marked."""
+    scored = [frame["score"] for frame in found if frame["score"] is not None]
+    best = max(scored, default=None)
+    yield f"{'STEP':>10} {'SIZE':>11} {'SCORE':>12}  WHEN"
+    for frame in found:
+        size, score = f"{frame['width']} x {frame['height']}", frame["score"]
+        told = "-" if score is None else f"{score:.6g}"
+        first = score is not None and score == best
+        best = None if first else best
+        yield f"{frame['step']:10} {size:>11} {told:>12}  {frame['at']}{'  best' if first else ''}"
 
 
 def trouble(job: Job) -> Iterator[str]:

@@ -9,8 +9,10 @@ from typing import Any
 from flask import url_for
 
 from engines.kind import Kind
+from jobs import frames, metrics
 from jobs.listing import Place
-from jobs.models import File, Job, Slot
+from jobs.models import File, Frame, Job, Slot
+from jobs.series import Column
 from jobs.service import is_settled, shown_status
 from jobs.states import Reason
 from webui.texts import _, phase_text
@@ -40,6 +42,7 @@ def job(row: Job, outputs: Sequence[File], place: Place | None) -> dict[str, Any
             "total": total,
             "percent": round(100 * float(row.progress.get("share", 0.0)), 1),
             "metrics": row.progress.get("metrics", {}),
+            "notices": notices(row),
         },
         "queue": place and {"position": place.position, "eta_seconds": place.eta_seconds},
         "run_eta_seconds": None if is_settled(row) else row.progress.get("seconds_left"),
@@ -54,6 +57,11 @@ def job(row: Job, outputs: Sequence[File], place: Place | None) -> dict[str, Any
         "error": error(row),
         "urls": urls(row),
     }
+
+
+def notices(row: Job) -> list[str]:
+    """Warnings about the run as it is now, or was at its end, in words."""
+    return [phase_text(notice) for notice in row.progress.get("notices", ())]
 
 
 def error(row: Job) -> dict[str, Any] | None:
@@ -78,6 +86,8 @@ def urls(row: Job) -> dict[str, str | None]:
         "page": url_for("pages.job_page", job_id=row.id),
         "preview": url_for("jobs.preview", job_id=row.id, v=picture[:12]) if picture else None,
         "log": url_for("logs.show", job_id=row.id),
+        "metrics": url_for("timeline.figures", job_id=row.id),
+        "frames": url_for("timeline.frames", job_id=row.id),
         "artifacts": url_for("jobs.artifacts", job_id=row.id),
         **{
             action: url_for(f"jobs.{action}", job_id=row.id)
@@ -101,6 +111,43 @@ def file(row: File) -> dict[str, Any]:
         "width": row.width,
         "height": row.height,
         "url": url_for("files.content", file_id=row.id),
+    }
+
+
+def series(name: str, column: Column, points: int) -> dict[str, Any]:
+    """One figure by step: ``[step, value]``, of a bucket ``[step, mean, lowest, highest]``.
+
+    With more than ``points`` of them the lowest and highest of equally large stretches are
+    shown, and ``shown`` and ``method`` say so.
+    """
+    chosen = metrics.sampled(column, points)
+    return {
+        "name": name,
+        "measured": column.measured,
+        "kept": len(column),
+        "shown": len(chosen),
+        "method": "every_point" if len(chosen) == len(column) else "lowest_and_highest",
+        "thinned_to": column.thinned_to,
+        "points": [column.point(position) for position in chosen],
+    }
+
+
+def frame(row: Frame) -> dict[str, Any]:
+    """A picture of a job's timeline."""
+    version = row.sha256[:12]
+    return {
+        "step": row.step,
+        "score": row.score,
+        "at": time(row.at),
+        "name": frames.name(row),
+        "media_type": frames.MEDIA_TYPE,
+        "sha256": row.sha256,
+        "width": row.width,
+        "height": row.height,
+        "url": url_for("timeline.frame", job_id=row.job_id, step=row.step, v=version),
+        "thumbnail": url_for(
+            "pages.frame_thumbnail", job_id=row.job_id, step=row.step, v=version, size=160
+        ),
     }
 
 

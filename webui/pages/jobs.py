@@ -12,10 +12,12 @@ from werkzeug.wrappers import Response
 from jobs import listing, logs, service
 from jobs.models import Job
 from jobs.refusals import RefusedError
-from webui import cards
+from webui import cards, timeline
 from webui.api import cursors, reading, shapes
+from webui.curves import figure
 from webui.pages.blueprint import pages
 from webui.studio import owner_id, studio
+from webui.texts import language
 
 PAGE_SIZE = 24
 LOG_LINES = 200
@@ -52,15 +54,38 @@ def job_page(job_id: str) -> str:
         row = service.get(session, owner_id(), reading.id_of(job_id))
         card = cards.cards(session, [row])[0]
         log = logs.tail(session, row.id, LOG_LINES).decode("utf-8", "replace")
+        shown = timeline.of(session, row, request.args.get("frame", type=int))
     return render_template(
         "job.html",
         card=card,
+        timeline=shown,
+        figure=figure,
+        large=request.args.get("curve", ""),
+        notices=shapes.notices(row),
         error=shapes.error(row),
         log=log,
         log_lines=LOG_LINES,
         recipe=json.dumps(card.recipe, ensure_ascii=False, indent=2),
         tag=shapes.etag(row, card.place),
     )
+
+
+@pages.get("/jobs/<job_id>/timeline")
+def timeline_part(job_id: str) -> Response:
+    """The scrubber and the curves of a job as they are now, for its page to take over."""
+    with studio().database.begin() as session:
+        row = service.get(session, owner_id(), reading.id_of(job_id))
+        shown = timeline.of(session, row)
+        card = cards.cards(session, [row])[0]
+    tag = f"{shown.version}-{row.state}-{language()}"
+    if request.if_none_match.contains_weak(tag):
+        made = Response(status=304)
+    else:
+        page = render_template("_timeline_part.html", card=card, timeline=shown, figure=figure)
+        made = Response(page, mimetype="text/html")
+    made.set_etag(tag, weak=True)
+    made.headers["Cache-Control"] = "private, no-cache"
+    return made
 
 
 @pages.post("/jobs/<job_id>/<action>")

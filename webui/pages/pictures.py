@@ -8,6 +8,7 @@ from pathlib import Path
 from flask import Response, request, send_file
 
 from jobs import files as kept
+from jobs import frames, service
 from jobs.refusals import RefusedError
 from webui import samples, thumbnails
 from webui.api import reading
@@ -34,6 +35,18 @@ def thumbnail(file_id: str) -> Response:
     if not row.media_type.startswith("image/"):
         raise RefusedError("not_found")
     return thumbnails.answer(row.sha256, lambda copy: studio().storage.fetch(row.sha256, copy))
+
+
+@pages.get("/jobs/<job_id>/frames/<int:step>/thumbnail")
+def frame_thumbnail(job_id: str, step: int) -> Response:
+    """A thumbnail of a picture of a timeline of one's own; ``?v=`` names its content."""
+    with studio().database.begin() as session:
+        job = service.get(session, owner_id(), reading.id_of(job_id))
+        sha256 = frames.get(session, job.id, step).sha256
+    made = thumbnails.answer(sha256, lambda copy: studio().storage.fetch(sha256, copy))
+    if request.args.get("v") != sha256[:12]:
+        made.headers["Cache-Control"] = "private, no-cache"
+    return made
 
 
 def _copied(source: Path, target: Path) -> None:

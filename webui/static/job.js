@@ -3,15 +3,18 @@
 import { addSliders } from "./compare.js";
 import { followLog } from "./log.js";
 import { poll, refreshParts } from "./polling.js";
+import { followTimeline, hasGoneBack } from "./timeline.js";
 import { left, write } from "./words.js";
 
 const SPOKEN_EVERY_MS = 10_000;
 const POLL_MS = 1_000;
+const LIVE = ["queued", "running", "pausing", "canceling", "paused"];
 
 const page = document.getElementById("job");
 let tag = `W/"${page.dataset.tag}"`;
 let status = page.dataset.status;
 let spokenAt = Date.now();
+let newest = null;
 
 const place = (name) => page.querySelector(`[data-words="${name}"]`);
 
@@ -21,10 +24,19 @@ function speak(job) {
   write(place("spoken"), `${Math.round(job.progress.percent)} %, ${left(job, page.dataset)}`);
 }
 
+// Heard once each: only what changed is written anew.
+function warn(notices) {
+  const shown = [...place("notices").children].map((notice) => notice.textContent);
+  if (JSON.stringify(shown) === JSON.stringify(notices)) return;
+  place("notices").replaceChildren(
+    ...notices.map((notice) => Object.assign(document.createElement("p"), { textContent: notice })),
+  );
+}
+
 // The new picture is loaded first and then takes the old one's place: no gap, no jump.
 async function showPicture(address) {
   const picture = document.getElementById("picture");
-  if (!address || !picture || picture.getAttribute("src") === address) return;
+  if (!address || !picture || hasGoneBack() || picture.getAttribute("src") === address) return;
   const next = new Image();
   next.src = address;
   try {
@@ -32,6 +44,7 @@ async function showPicture(address) {
   } catch {
     return; // the next preview comes soon
   }
+  if (hasGoneBack()) return;
   picture.src = address;
   picture.hidden = false;
 }
@@ -44,6 +57,8 @@ function show(job) {
   const bar = page.querySelector("progress");
   if (bar) bar.value = percent;
   speak(job);
+  warn(job.progress.notices);
+  newest = job.urls.preview;
   if (!job.outputs.length) showPicture(job.urls.preview);
 }
 
@@ -77,6 +92,10 @@ function trouble(away) {
 
 addSliders();
 followLog();
-if (["queued", "running", "pausing", "canceling", "paused"].includes(status)) {
+followTimeline(
+  () => showPicture(newest),
+  () => LIVE.includes(status),
+);
+if (LIVE.includes(status)) {
   poll(ask, POLL_MS, trouble);
 }

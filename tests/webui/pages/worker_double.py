@@ -11,6 +11,8 @@ from PIL import Image
 
 from jobs import lease, logs
 from jobs.database import Database
+from jobs.frames import Shown
+from jobs.series import Column
 from jobs.states import Reason, State
 from jobs.storage import Storage, Stored
 
@@ -33,8 +35,10 @@ class WorkerDouble:
         self.holds.append(claimed.hold)
         return claimed.hold
 
-    def progress(self, hold: lease.Hold, share: float, seconds_left: float) -> None:
-        """Say how far the run is."""
+    def progress(
+        self, hold: lease.Hold, share: float, seconds_left: float, notices: tuple[str, ...] = ()
+    ) -> None:
+        """Say how far the run is, and what is to be minded."""
         told = {
             "phase": {
                 "text": "painting smaller strokes, {size} px, {scale} of {scales}",
@@ -45,6 +49,7 @@ class WorkerDouble:
             "share": share,
             "seconds_left": seconds_left,
             "metrics": {},
+            "notices": [{"text": notice, "values": {}} for notice in notices],
         }
         with self.database.begin() as session:
             lease.report_progress(session, hold, told)
@@ -54,6 +59,29 @@ class WorkerDouble:
         stored = self.stored(colour, "JPEG", (300, 200))
         with self.database.begin() as session:
             lease.report_preview(session, hold, stored)
+
+    def frame(
+        self,
+        hold: lease.Hold,
+        step: int,
+        colour: str,
+        score: float | None = None,
+        size: tuple[int, int] = (300, 200),
+    ) -> None:
+        """Keep a picture of one colour in the timeline."""
+        shown = Shown(self.stored(colour, "JPEG", size), step, *size, score)
+        with self.database.begin() as session:
+            lease.report_frame(session, hold, shown)
+
+    def measure(self, hold: lease.Hold, first: int, last: int) -> None:
+        """Measure a falling loss at every step, and something else at every hundredth."""
+        columns = {"loss": Column(), "kid": Column()}
+        for step in range(first, last + 1):
+            columns["loss"].append(step, 100.0 / step)
+            if step % 100 == 0:
+                columns["kid"].append(step, step / 1000)
+        with self.database.begin() as session:
+            lease.report_metrics(session, hold, {n: c for n, c in columns.items() if len(c)})
 
     def say(self, hold: lease.Hold, line: str) -> None:
         """Log a line."""

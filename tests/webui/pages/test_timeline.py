@@ -1,0 +1,218 @@
+"""The timeline on a job's page: scrubber, picture and curves move together, by whichever hand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from jobs import lease
+from jobs.states import Reason, State
+from tests.webui.pages.conftest import Visitor
+from tests.webui.pages.worker_double import WorkerDouble
+
+Window = Callable[..., BrowserContext]
+LAST = 1000
+
+
+@pytest.fixture
+def page(window: Window) -> Page:
+    """A page that fails the test when a script breaks or breaks a rule of the house."""
+    opened = window(viewport={"width": 1440, "height": 900}).new_page()
+    opened.on("pageerror", lambda error: pytest.fail(str(error)))
+    opened.on("console", lambda said: pytest.fail(said.text) if "Security" in said.text else None)
+    return opened
+
+
+@pytest.fixture
+def where(visitor: Visitor, worker: WorkerDouble) -> str:
+    """The address of a running job with pictures of four steps, the third the best."""
+    address = visitor.commission()
+    hold = worker.claim()
+    worker.measure(hold, 1, LAST)
+    worker.progress(hold, 0.5, 100)
+    for step, colour, score in ((0, "red", None), (300, "green", 1.0), (600, "blue", 3.0)):
+        worker.frame(hold, step, colour, score)
+    worker.frame(hold, 900, "orange", 2.0)
+    worker.preview(hold, "purple")
+    return address
+
+
+def shown_step(page: Page) -> int | None:
+    """Of which step the picture is; None for the one of now."""
+    found = re.search(r"/frames/(\d+)", page.locator("#picture").get_attribute("src") or "")
+    return int(found[1]) if found else None
+
+
+def marker(page: Page, name: str = "loss") -> float:
+    """At which share of a curve its marker stands."""
+    drawn = page.locator(f"#curve-{name} .marker").get_attribute("d") or ""
+    return float(drawn[1:].split()[0]) / 1000
+
+
+def expect_at(page: Page, step: int | None) -> None:
+    """Picture, words, scrubber and every curve's marker stand at a picture's step, or at now."""
+    words = "now" if step is None else f"step {step}"
+    expect(page.locator('.scrubber [data-words="step"]')).to_have_text(words)
+    source = re.compile("/preview" if step is None else f"/frames/{step}\\?")
+    expect(page.locator("#picture")).to_have_attribute("src", source)
+    share = 1.0 if step is None else step / LAST
+    for name in ("loss", "kid"):
+        assert marker(page, name) == pytest.approx(share, abs=1e-3)
+    slider = page.locator(".scrubber input")
+    assert (slider.get_attribute("aria-valuetext") or "").startswith(words)
+
+
+def test_the_scrubber_moves_picture_and_marker_by_keyboard(page: Page, where: str) -> None:
+    page.goto(where)
+    slider = page.get_by_role("slider", name="Pictures kept on the way")
+    expect(slider).to_have_attribute("max", "4")
+    expect_at(page, None)
+    slider.focus()
+    for key, step in (
+        ("ArrowLeft", 900),
+        ("ArrowLeft", 600),
+        ("Home", 0),
+        ("ArrowRight", 300),
+        ("End", None),
+    ):
+        page.keyboard.press(key)
+        expect_at(page, step)
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    assert slider.get_attribute("aria-valuetext") == "step 600, the best so far"
+    expect(page.locator('#curve-loss [data-words="value"]')).to_have_text("0.1667")
+
+
+def test_a_curve_moves_picture_and_scrubber_by_keyboard_and_by_pointer(
+    page: Page, where: str
+) -> None:
+    page.goto(where)
+    curve = page.get_by_role("slider", name="loss: move through the steps")
+    curve.focus()
+    page.keyboard.press("ArrowLeft")
+    expect_at(page, 900)
+    assert (curve.get_attribute("aria-valuetext") or "").startswith("step 900: 0.11")
+    curve.scroll_into_view_if_needed()
+    box = page.locator("#curve-kid .plot").bounding_box()
+    assert box
+    height = box["y"] + box["height"] / 2
+    page.mouse.click(box["x"] + 0.33 * box["width"], height)
+    expect_at(page, 300)
+    page.mouse.move(box["x"] + 0.33 * box["width"], height)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.58 * box["width"], height, steps=4)
+    expect_at(page, 600)
+    page.mouse.up()
+    page.mouse.click(box["x"] + box["width"] - 1, height)
+    expect_at(page, None)
+
+
+def test_the_newest_follows_the_run_unless_the_reader_has_gone_back(
+    page: Page, where: str, worker: WorkerDouble
+) -> None:
+    page.goto(where)
+    frame = page.locator(".frame").bounding_box()
+    hold = worker.holds[-1]
+    worker.frame(hold, 950, "yellow", 4.0)
+    slider = page.locator(".scrubber input")
+    expect(slider).to_have_attribute("max", "5")
+    expect_at(page, None)
+    expect(page.get_by_text("best so far: step 950")).to_be_visible()
+    page.get_by_role("link", name="The picture before").click()
+    expect_at(page, 950)
+    worker.measure(hold, LAST + 1, 2 * LAST)
+    worker.frame(hold, 2000, "black")
+    worker.progress(hold, 0.9, 10, ("Samples lose variety.",))
+    expect(slider).to_have_attribute("max", "6")
+    expect(page.locator(".notices")).to_have_text("Samples lose variety.")
+    assert shown_step(page) == 950
+    assert marker(page) == pytest.approx(950 / 2000, abs=1e-3)
+    assert "frame=950" in page.url
+    page.reload()
+    assert shown_step(page) == 950
+    page.get_by_text("to the newest").click()
+    expect(page.locator("#picture")).to_have_attribute("src", re.compile("/preview"))
+    assert "frame" not in page.url
+    assert page.locator(".frame").bounding_box() == frame, "the timeline moved the page"
+
+
+def test_a_resume_from_before_the_picture_looked_at_takes_it_away(
+    page: Page, where: str, worker: WorkerDouble
+) -> None:
+    page.goto(f"{where}?frame=900")
+    expect_at(page, 900)
+    hold = worker.holds[-1]
+    worker.stop(hold, State.QUEUED, Reason.WORKER_STOPPED)
+    with worker.database.begin() as session:
+        lease.report_resume(session, worker.claim(), 400)
+    expect(page.locator(".scrubber input")).to_have_attribute("max", "2")
+    expect(page.locator('.scrubber [data-words="step"]')).to_have_text("step 300")
+    assert shown_step(page) == 900 or shown_step(page) == 300
+
+
+def test_playing_goes_through_every_picture_and_ends_at_now(page: Page, where: str) -> None:
+    page.emulate_media(reduced_motion="no-preference")
+    page.goto(where)
+    page.evaluate(
+        """() => { window.seen = []; new MutationObserver(() => seen.push(
+            document.querySelector('.scrubber [data-words="step"]').textContent
+        )).observe(document.querySelector('.scrubber [data-words="step"]'),
+            {childList: true, characterData: true, subtree: true}); }"""
+    )
+    page.get_by_role("button", name="Play").click()
+    expect(page.get_by_role("button", name="Stop")).to_be_visible()
+    expect(page.get_by_role("button", name="Play")).to_be_visible()
+    seen = page.evaluate("() => seen")
+    assert seen == ["step 0", "step 300", "step 600", "step 900", "now"]
+
+
+def test_a_curve_can_be_made_large_and_its_values_be_read(page: Page, where: str) -> None:
+    page.goto(where)
+    figure = page.locator("#curve-kid")
+    small = figure.bounding_box()
+    figure.get_by_text("Larger").click()
+    large = figure.bounding_box()
+    assert small
+    assert large
+    assert large["width"] > 2 * small["width"]
+    figure.get_by_text("Values").click()
+    expect(figure.locator("tbody tr")).to_have_count(10)
+    described = page.locator("#curve-loss svg").evaluate(
+        "svg => svg.getElementById ? svg.querySelector('desc').textContent : ''"
+    )
+    assert "From 100.0 at step 1 to 0.1000 at step 1000" in described
+
+
+def test_without_javascript_links_lead_through_the_pictures(window: Window, where: str) -> None:
+    page = window(java_script_enabled=False).new_page()
+    page.goto(where)
+    assert shown_step(page) is None
+    for step in (900, 600):
+        page.get_by_role("link", name="The picture before").click()
+        assert shown_step(page) == step
+        assert marker(page) == pytest.approx((step - 0) / LAST, abs=1e-3)
+    page.get_by_role("link", name="The picture after").click()
+    assert shown_step(page) == 900
+    page.get_by_role("link", name="best so far: step 600").click()
+    assert shown_step(page) == 600
+    page.locator("#curve-loss").get_by_role("link", name="Larger").click()
+    expect(page.locator("#curve-loss.large")).to_be_visible()
+    assert page.get_by_role("slider").count() == 0, "a control that does nothing"
+
+
+def test_a_job_that_kept_nothing_has_no_timeline(visitor: Visitor, worker: WorkerDouble) -> None:
+    where = visitor.commission()
+    worker.finish(worker.claim())
+    shown = visitor.page(where)
+    assert "data-curve=" not in shown
+    assert 'class="scrub"' not in shown
+
+
+def test_nobody_gets_the_timeline_of_somebody_else(
+    window: Window, where: str, stranger: Visitor
+) -> None:
+    assert stranger.get(f"{where}/timeline")[0] in (302, 303, 401)
+    assert stranger.get(f"{where}/frames/300/thumbnail")[0] in (302, 303, 401)
