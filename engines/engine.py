@@ -126,7 +126,8 @@ class Engine(ABC):
     def score(self) -> float | None:
         """How good the run's state of now is, higher is better; None where nothing measures it.
 
-        The checkpoint and the picture of the timeline with the best score are marked and kept.
+        The checkpoint and the picture of the timeline with the best score are marked and kept, the
+        checkpoint beside the newest three.
         """
         return None
 

@@ -94,6 +94,8 @@ class Kind:
     when a saved state of the kind can no longer be read. ``stall_seconds`` is how long a run
     may show no sign of life. ``resource`` is where it runs when the caller says nothing.
     ``more`` tells from a job's parameters what makes more like the output at a position.
+    ``pieces``: the work can be done in smaller pieces when memory runs out; such a job is tried
+    once more with :attr:`engines.engine.Inputs.smaller` raised.
     """
 
     name: str
@@ -105,6 +107,7 @@ class Kind:
     stall_seconds: float
     resource: Literal["auto", "cpu", "gpu"] = "auto"
     more: Callable[[Mapping[str, Any], int], Mapping[str, Any] | None] = lambda _params, _at: None
+    pieces: bool = False
 
     def schema(self) -> dict[str, Any]:
         """JSON schema (draft 2020-12) of the parameters."""

@@ -17,7 +17,7 @@ class History:
     """
 
     def __init__(self) -> None:
-        self.known: dict[str, Any] = {"state": None, "fence": 0, "attempt": 0}
+        self.known: dict[str, Any] = {"state": None, "fence": 0, "attempt": 0, "smaller": 0}
         self.seq = 0
         self.gaps: list[str] = []
         self.faults: list[str] = []
@@ -67,8 +67,9 @@ class History:
                 self.faults.append(f"{where} shows fence {_shown(fence)}, but {due} was due")
         told = {"state": target, "reason": data.get("reason"), "wanted": Wanted.RUN, "fence": fence}
         self.known.update(told)
-        if "attempt" in data:
-            self.known["attempt"] = data["attempt"]
+        for column in ("attempt", "smaller"):
+            if column in data:
+                self.known[column] = data[column]
 
 
 def _state(data: Mapping[str, Any], end: str) -> State | None:

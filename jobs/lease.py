@@ -11,21 +11,20 @@ from uuid import UUID
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
-from jobs import frames, metrics
+from jobs import checkpoints, claims, frames, metrics
 from jobs.frames import Shown
 from jobs.ids import new_id
-from jobs.models import Checkpoint, File, Job, OwnerShare
-from jobs.moves import FenceLostError, lock_job, lock_share, move
+from jobs.models import Checkpoint, File, Job
+from jobs.moves import FenceLostError, lock_job, move
 from jobs.series import Columns
-from jobs.states import Reason, State, Wanted
+from jobs.states import ENDED, Reason, State, Wanted
 from jobs.storage import Stored
 
 # A worker renews its lease this many times before it would run out.
 BEATS_PER_LEASE = 6
-CHECKPOINTS_KEPT = 3
 DEATHS_TOLERATED = 5
 OOM_DEATHS_TOLERATED = 2
-CLAIM_TRIES = 5
+SMALLER_TRIES = 1
 
 
 @dataclass(frozen=True)
@@ -38,12 +37,16 @@ class Hold:
 
 @dataclass(frozen=True)
 class SavedState:
-    """A checkpoint that may be resumed from, if its file still hashes right."""
+    """A checkpoint that may be resumed from, if its file still hashes right.
+
+    ``score`` is the engine's own judgement of the run there, higher is better; None without one.
+    """
 
     sha256: str
     step: int
     state_version: int
     threads: int
+    score: float | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class Claim:
     """A job given to a slot, with all that running it takes. Checkpoints: newest first.
 
     ``seconds_left`` is how long after the claim its deadline passes; None without one.
+    ``smaller`` counts how often memory has run out: so often are its pieces halved.
     """
 
     hold: Hold
@@ -61,6 +65,7 @@ class Claim:
     inputs: dict[str, str]
     checkpoints: tuple[SavedState, ...]
     seconds_left: float | None = None
+    smaller: int = 0
 
 
 @dataclass(frozen=True)
@@ -79,20 +84,7 @@ def claim(
     session: Session, slot: str, resource: str, lease: float, running_limit: int
 ) -> Claim | None:
     """Give the slot the best waiting job of the owner who has least running; None if none waits."""
-    share = _lock_fairest_share(session, resource, running_limit)
-    if share is None:
-        return None
-    best = session.execute(
-        select(Job)
-        .where(
-            Job.owner_id == share.owner_id,
-            Job.resource == resource,
-            Job.state == str(State.QUEUED),
-        )
-        .order_by(Job.priority.desc(), Job.id)
-        .limit(1)
-        .with_for_update()
-    ).scalar_one_or_none()
+    best = claims.lock_next(session, resource, running_limit)
     if best is None:
         return None
     now = func.clock_timestamp()
@@ -181,8 +173,8 @@ def report_resume(session: Session, hold: Hold, step: int | None) -> None:
 
 
 def commit_checkpoint(session: Session, hold: Hold, saved: SavedState) -> None:
-    """Make a stored state one to resume from; keep the newest few."""
-    _touch(session, hold, deaths=0)
+    """Make a stored state one to resume from; keep the newest few and the best."""
+    _touch(session, hold, deaths=0, best_score=func.greatest(Job.best_score, saved.score))
     session.execute(
         insert(Checkpoint).values(
             id=new_id(),
@@ -192,17 +184,10 @@ def commit_checkpoint(session: Session, hold: Hold, saved: SavedState) -> None:
             step=saved.step,
             state_version=saved.state_version,
             threads=saved.threads,
+            score=saved.score,
         )
     )
-    kept = (
-        select(Checkpoint.id)
-        .where(Checkpoint.job_id == hold.job_id)
-        .order_by(Checkpoint.id.desc())
-        .limit(CHECKPOINTS_KEPT)
-    )
-    session.query(Checkpoint).where(
-        Checkpoint.job_id == hold.job_id, Checkpoint.id.not_in(kept)
-    ).delete(synchronize_session=False)
+    checkpoints.forget_others(session, hold.job_id)
 
 
 def finish(session: Session, hold: Hold, works: Sequence[Work], run_seconds: float) -> None:
@@ -244,30 +229,47 @@ def stop(
     error: dict[str, Any] | None = None,
 ) -> None:
     """The process is gone: canceled, paused, failed, or back in the queue."""
-    job = _held(session, hold)
-    if target in (State.QUEUED, State.PAUSED) and job.wanted == str(Wanted.CANCEL):
-        target, reason = State.CANCELED, Reason.CANCELED_BY_USER
-    _end(session, job, target, reason, run_seconds, error)
+    _end(session, _held(session, hold), target, reason, run_seconds, error)
 
 
 def runner_died(
     session: Session, hold: Hold, reason: Reason, cause: str, run_seconds: float
 ) -> State:
-    """The runner died alone: back to the queue, or failed after the fifth time in one place.
+    """The runner died alone: back to the queue, or failed after the fifth time in one place."""
+    job = _held(session, hold)
+    deaths = job.deaths + 1
+    error = {"cause": cause, "deaths": deaths}
+    target = State.QUEUED
+    if deaths >= DEATHS_TOLERATED:
+        target, reason = State.FAILED, Reason.POISONED
+    return _end(session, job, target, reason, run_seconds, error, deaths=deaths)
 
-    Killed for want of memory it gets one more try in a fresh process: others may have used it up.
+
+def ran_out_of_memory(
+    session: Session,
+    hold: Hold,
+    run_seconds: float,
+    error: dict[str, Any] | None,
+    *,
+    pieces: bool,
+    killed: bool,
+) -> State:
+    """Once more in a fresh process, in ``pieces`` half as large where the kind has them; the
+    second time it failed, and ``error`` names what would fit.
+
+    A runner that the kernel has ``killed`` gets its second try even where it has no pieces:
+    others may have used the memory up.
     """
     job = _held(session, hold)
-    job.deaths += 1
-    session.flush()
-    error = {"cause": cause, "deaths": job.deaths}
-    if job.wanted == str(Wanted.CANCEL):
-        return _end(session, job, State.CANCELED, Reason.CANCELED_BY_USER, run_seconds)
-    if reason is Reason.OUT_OF_MEMORY and job.deaths >= OOM_DEATHS_TOLERATED:
-        return _end(session, job, State.FAILED, reason, run_seconds, error)
-    if job.deaths >= DEATHS_TOLERATED:
-        return _end(session, job, State.FAILED, Reason.POISONED, run_seconds, error)
-    return _end(session, job, State.QUEUED, reason, run_seconds, error)
+    deaths = job.deaths + killed
+    if pieces and job.smaller < SMALLER_TRIES:
+        details, reason = {"smaller": job.smaller + 1}, Reason.SMALLER_PIECES
+        return _end(
+            session, job, State.QUEUED, reason, run_seconds, None, details, deaths=0, **details
+        )
+    again = killed and not pieces and deaths < OOM_DEATHS_TOLERATED
+    target = State.QUEUED if again else State.FAILED
+    return _end(session, job, target, Reason.OUT_OF_MEMORY, run_seconds, error, deaths=deaths)
 
 
 def _end(
@@ -277,12 +279,27 @@ def _end(
     reason: Reason | None,
     run_seconds: float,
     error: dict[str, Any] | None = None,
+    details: dict[str, Any] | None = None,
+    **values: Any,
 ) -> State:
-    values: dict[str, Any] = {"run_seconds": Job.run_seconds + run_seconds, "error": error}
-    if target in (State.SUCCEEDED, State.FAILED, State.CANCELED):
+    """Where it is to go, unless it would go on and its owner was told that it will not."""
+    if target in (State.QUEUED, State.PAUSED) and job.wanted == Wanted.CANCEL:
+        target, reason, error = State.CANCELED, Reason.CANCELED_BY_USER, None
+    if target is State.QUEUED and job.wanted == Wanted.PAUSE:
+        target, reason = State.PAUSED, Reason.PAUSED_BY_USER
+    values |= {"run_seconds": Job.run_seconds + run_seconds, "error": error}
+    if target in ENDED:
         values["ended_at"] = func.clock_timestamp()
-    details = {"error": error} if error else None
-    move(session, job, target, by="worker", reason=reason, details=details, **values)
+    told = {"error": error} if error else {}
+    move(
+        session,
+        job,
+        target,
+        by="worker",
+        reason=reason,
+        details={**told, **(details or {})},
+        **values,
+    )
     return target
 
 
@@ -306,39 +323,8 @@ def _touch(session: Session, hold: Hold, **values: Any) -> Wanted:
     return Wanted(wanted)
 
 
-def _lock_fairest_share(session: Session, resource: str, running_limit: int) -> OwnerShare | None:
-    eligible = (
-        select(OwnerShare)
-        .where(
-            OwnerShare.resource == resource,
-            OwnerShare.waiting > 0,
-            OwnerShare.running < running_limit,
-        )
-        .order_by(OwnerShare.running, OwnerShare.served_at)
-        .limit(1)
-    )
-    for _ in range(CLAIM_TRIES):
-        share = session.execute(eligible.with_for_update(skip_locked=True)).scalar_one_or_none()
-        if share is not None:
-            return share
-        contended = session.execute(eligible).scalar_one_or_none()
-        if contended is None:
-            return None
-        # Every eligible share is held by somebody: wait for one rather than give up. For exactly
-        # one: a query that waits with ORDER BY and LIMIT may keep the locks of rows it passed
-        # over, and two of those deadlock. If the wait made it ineligible, rolling back the
-        # savepoint gives its lock back.
-        with session.begin_nested() as trial:
-            share = lock_share(session, contended.owner_id, resource)
-            if share.waiting > 0 and share.running < running_limit:
-                return share
-            trial.rollback()
-    return None
-
-
 def _claim_of(session: Session, job: Job) -> Claim:
-    query = select(Checkpoint).where(Checkpoint.job_id == job.id).order_by(Checkpoint.id.desc())
-    saved = session.execute(query).scalars() if job.attempt > 1 else ()
+    saved = checkpoints.newest_first(session, job.id) if job.attempt > 1 else ()
     return Claim(
         hold=Hold(job.id, job.fence),
         owner_id=job.owner_id,
@@ -347,9 +333,11 @@ def _claim_of(session: Session, job: Job) -> Claim:
         attempt=job.attempt,
         inputs=job.inputs,
         checkpoints=tuple(
-            SavedState(row.sha256, row.step, row.state_version, row.threads) for row in saved
+            SavedState(row.sha256, row.step, row.state_version, row.threads, row.score)
+            for row in saved
         ),
         seconds_left=_seconds_left(session, job),
+        smaller=job.smaller,
     )
 
 

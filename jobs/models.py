@@ -171,6 +171,8 @@ class Job(Base):
 
     ``given`` is what was asked, ``params`` the same with every preset and default filled in,
     ``inputs`` the SHA-256 of each file and dataset it names, by id; null while that is not known.
+    ``smaller`` counts how often memory ran out, ``best_score`` is the highest score of its
+    checkpoints so far.
     """
 
     __tablename__ = "job"
@@ -238,6 +240,8 @@ class Job(Base):
     slot: Mapped[str | None]
     attempt: Mapped[int] = mapped_column(server_default=text("0"))
     deaths: Mapped[int] = mapped_column(server_default=text("0"))
+    smaller: Mapped[int] = mapped_column(server_default=text("0"))
+    best_score: Mapped[float | None]
 
     progress: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     preview_sha256: Mapped[str | None] = mapped_column(ForeignKey("blob.sha256"))
@@ -321,6 +325,7 @@ class Checkpoint(Base):
     step: Mapped[int]
     state_version: Mapped[int]
     threads: Mapped[int]
+    score: Mapped[float | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
@@ -334,6 +339,7 @@ class OwnerShare(Base):
             "ix_owner_share_fair",
             "resource",
             "running",
+            "served_at",
             postgresql_where=text("waiting > 0"),
         ),
     )

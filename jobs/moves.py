@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import CTE, Insert, Update, func, insert, literal, select, update
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -18,6 +19,7 @@ from jobs.states import MOVES, Reason, State, Wanted
 
 # What the tally calls the end of a job that was deleted.
 DELETED = "deleted"
+FRESH = {"populate_existing": True}
 
 
 class FenceLostError(Exception):
@@ -81,8 +83,11 @@ def move(
         values = {"lease_until": None, "slot": None, "wanted": str(Wanted.RUN), **values}
     if target is State.QUEUED:
         values = {"queued_at": func.clock_timestamp(), **values}
+    data = {**(details or {}), "from": str(source), "to": str(target), "by": by}
+    if reason:
+        data["reason"] = str(reason)
     ran_before = job.run_seconds
-    fresh = session.execute(
+    moved = (
         update(Job)
         .where(Job.id == job.id, Job.state == str(source), Job.fence == job.fence)
         .values(
@@ -92,20 +97,29 @@ def move(
             seq=Job.seq + 1,
             **values,
         )
-        .returning(Job)
-        .execution_options(populate_existing=True)
-    ).scalar_one()
-    count(session, job.owner_id, job.resource, {source: -1, target: +1})
-    tally(session, fresh, source, target, reason, fresh.run_seconds - ran_before)
-    data = {"from": str(source), "to": str(target), "by": by, "fence": fresh.fence}
-    if reason:
-        data["reason"] = str(reason)
-    append_event(session, fresh, "status", {**(details or {}), **data})
+        .returning(*Job.__table__.columns)
+        .cte("moved")
+    )
+    ran = select(moved.c.run_seconds - ran_before).scalar_subquery()
+    # One statement, so that the share, which others wait for, is held no longer than need be.
+    whole = select(moved).add_cte(
+        _counted(job.owner_id, job.resource, {source: -1, target: +1}).cte("counted"),
+        _tallied(job, source, target, reason, func.coalesce(ran, 0.0)).cte("tallied"),
+        _told(moved, data).cte("told"),
+    )
+    rows = session.scalars(select(Job).from_statement(whole).execution_options(**FRESH))
+    fresh: Job = rows.one()
     return fresh
 
 
-def count(session: Session, owner_id: UUID, resource: str, changes: dict[State, int]) -> None:
-    """Keep a locked share's counts in step with the states, and when it was last served."""
+def _told(moved: CTE, data: dict[str, Any]) -> Insert:
+    """The event of a move, under the number that the move has just given the row."""
+    whole = literal(data, JSONB) + func.jsonb_build_object("fence", moved.c.fence)
+    event = select(moved.c.id, moved.c.seq, literal("status"), whole)
+    return insert(Event).from_select(["job_id", "seq", "type", "data"], event)
+
+
+def _counted(owner_id: UUID, resource: str, changes: dict[State, int]) -> Update:
     started = changes.get(State.RUNNING, 0)
     values: dict[str, Any] = {
         "waiting": OwnerShare.waiting + changes.get(State.QUEUED, 0),
@@ -113,11 +127,17 @@ def count(session: Session, owner_id: UUID, resource: str, changes: dict[State, 
     }
     if started > 0:
         values["served_at"] = func.clock_timestamp()
-    session.execute(
+    return (
         update(OwnerShare)
         .where(OwnerShare.owner_id == owner_id, OwnerShare.resource == resource)
         .values(**values)
-        .execution_options(synchronize_session=False)
+    )
+
+
+def count(session: Session, owner_id: UUID, resource: str, changes: dict[State, int]) -> None:
+    """Keep a locked share's counts in step with the states, and when it was last served."""
+    session.execute(
+        _counted(owner_id, resource, changes).execution_options(synchronize_session=False)
     )
 
 
@@ -133,6 +153,12 @@ def tally(
 
     The owner's share must be locked: then no two writers meet.
     """
+    session.execute(_tallied(job, source, target, reason, run_seconds))
+
+
+def _tallied(
+    job: Job, source: State | None, target: State | None, reason: Reason | None, run_seconds: Any
+) -> Insert:
     key = {
         "owner_id": job.owner_id,
         "resource": job.resource,
@@ -141,12 +167,12 @@ def tally(
         "target": str(target or DELETED),
         "reason": str(reason or ""),
     }
-    more = {"many": Tally.many + 1, "run_seconds": Tally.run_seconds + run_seconds}
-    session.execute(
-        upsert(Tally)
-        .values(**key, many=1, run_seconds=run_seconds)
-        .on_conflict_do_update(index_elements=list(key), set_=more)
-    )
+    first = upsert(Tally).values(**key, many=1, run_seconds=run_seconds)
+    more = {
+        "many": Tally.many + 1,
+        "run_seconds": Tally.run_seconds + first.excluded.run_seconds,
+    }
+    return first.on_conflict_do_update(index_elements=list(key), set_=more)
 
 
 def append_event(session: Session, job: Job, type_: str, data: dict[str, Any]) -> None:

@@ -146,6 +146,7 @@ def retry(session: Session, owner_id: UUID, job_id: UUID, from_start: bool = Fal
         return job
     if from_start:
         session.execute(delete(Checkpoint).where(Checkpoint.job_id == job.id))
+        job.best_score = None
     job = move(
         session,
         job,

@@ -45,6 +45,7 @@ class Reason(Word):
 
     BAD_INPUT = "bad_input", N_("An input cannot be used. Change it and run the job again.")
     OUT_OF_MEMORY = "out_of_memory", N_("It did not fit into memory. Try a smaller size.")
+    SMALLER_PIECES = "smaller_pieces", N_("Memory ran out; it goes on in smaller pieces.")
     WORKER_LOST = "worker_lost", N_("Its machine went away; it goes on from its checkpoint.")
     WORKER_STOPPED = "worker_stopped", N_("Its machine was stopped; it goes on elsewhere.")
     STALLED = "stalled", N_("It showed no sign of life for too long. Retry it.")

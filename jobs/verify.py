@@ -14,6 +14,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from jobs import audit
+from jobs.checkpoints import NEWEST_KEPT
 from jobs.database import Database
 from jobs.history import History
 from jobs.models import (
@@ -43,6 +44,8 @@ FIX_GAP = "Only a backup of the database brings it back; the job itself can go o
 FIX_EVENT = "Atelier writes no such event: find out who wrote to the database, or report a defect."
 FIX_COUNT = "Let it be counted anew, also while jobs run: atelier admin recount"
 FIX_CHECKPOINT = "Nothing: the job goes on from the checkpoint before it, or from its start."
+FIX_BEST = "Nothing: the run goes on from its newest checkpoint; a better one is kept anew."
+FIX_TOO_MANY = "Nothing: the next checkpoint retires what is too much."
 FIX_PREVIEW = "Nothing: the next preview or the result takes its place."
 FIX_FRAME = (
     "Restore it from a backup. Nothing else relies on it: the run goes on and its timeline"
@@ -61,8 +64,8 @@ FIX_WORK = "Restore it from a backup, or make it again: atelier rerun {job_id}"
 class Finding:
     """Something that is wrong: ``subject`` names what it is about, ``fix`` what to do.
 
-    ``check`` is for programs: ``row``, ``gap``, ``event``, ``count``, ``outputs``, ``audit`` or
-    ``bytes``.
+    ``check`` is for programs: ``row``, ``gap``, ``event``, ``count``, ``outputs``, ``audit``,
+    ``checkpoints`` or ``bytes``.
     """
 
     check: str
@@ -205,6 +208,24 @@ def _wrong_with(session: Session, rows: Sequence[Job]) -> list[Finding]:
         if row.state == State.SUCCEEDED and row.id not in with_works:
             fix = FIX_WORK.format(job_id=job_id)
             found.append(Finding("outputs", subject, "it succeeded without a work", fix, job_id))
+    return found + _wrong_checkpoints(session, rows)
+
+
+def _wrong_checkpoints(session: Session, rows: Sequence[Job]) -> list[Finding]:
+    """More than the newest and the best, or the best is gone; a success keeps none."""
+    kept: dict[UUID, list[float | None]] = {row.id: [] for row in rows}
+    query = select(Checkpoint.job_id, Checkpoint.score).where(Checkpoint.job_id.in_(kept))
+    for of_job, score in session.execute(query):
+        kept[of_job].append(score)
+    found = []
+    for row in rows:
+        scores, subject, job_id = kept[row.id], f"job {row.id}", str(row.id)
+        if len(scores) > NEWEST_KEPT + (row.best_score is not None):
+            wrong = f"it keeps {len(scores)} checkpoints"
+            found.append(Finding("checkpoints", subject, wrong, FIX_TOO_MANY, job_id))
+        if row.state != State.SUCCEEDED and row.best_score not in (None, *scores):
+            wrong = f"its best checkpoint, of score {row.best_score:g}, is gone"
+            found.append(Finding("checkpoints", subject, wrong, FIX_BEST, job_id))
     return found
 
 

@@ -17,13 +17,14 @@ from typing import Any, TypeVar
 
 from sqlalchemy.orm import Session
 
+from engines.registry import KINDS
 from jobs import lease, logs, process_log
 from jobs.database import Database, DatabaseDownError
 from jobs.lease import Claim, SavedState, Work
 from jobs.moves import FenceLostError
 from jobs.states import Reason, State
 from jobs.storage import Storage, StorageError
-from worker import memory
+from worker import failures, memory
 from worker.logbook import Logbook
 from worker.nursery import Runner
 from worker.protocol import Say, Stop
@@ -62,6 +63,7 @@ class Clerk:
         self._failure: Exception | None = None
         self._closing = threading.Event()
         self._oom_kills = memory.oom_kills()
+        self._fitted: tuple[str, int] | None = None
         self.device_failed = False
 
     def record_resume(self, step: int | None) -> None:
@@ -112,7 +114,8 @@ class Clerk:
             self._timeline.bring()
             path = Path(told["path"])
             stored = self._storage.put(self._database, path)
-            saved = SavedState(stored.sha256, told["step"], told["state_version"], told["threads"])
+            how = (told["step"], told["state_version"], told["threads"], told["score"])
+            saved = SavedState(stored.sha256, *how)
             with self._database.begin() as session:
                 lease.commit_checkpoint(session, self._claim.hold, saved)
             path.unlink(missing_ok=True)
@@ -137,6 +140,10 @@ class Clerk:
             )
 
         self._later(store)
+
+    def note_fitted(self, name: str, value: int) -> None:
+        """Remember which size has stayed within memory so far."""
+        self._fitted = name, value
 
     def note_end(self, said: str, told: dict[str, Any]) -> None:
         """Remember how the runner says it ended."""
@@ -170,7 +177,8 @@ class Clerk:
         if stalled:
             cause, reason = "no sign of life", Reason.STALLED
         elif runner.was_killed and memory.oom_kills() > self._oom_kills:
-            cause, reason = f"{cause}: the machine was out of memory", Reason.OUT_OF_MEMORY
+            log.error("job %s: %s: the machine was out of memory", hold.job_id, cause)
+            return self._record_out_of_memory(failures.what_fits(self._fitted), seconds, True)
         log.error("job %s: %s", hold.job_id, cause)
         return self._write(lambda s: lease.runner_died(s, hold, reason, cause, seconds))
 
@@ -180,10 +188,21 @@ class Clerk:
         if reason is Reason.DEVICE_ERROR:
             self.device_failed = True
             cause = "the device answered with an error"
-            self._write(lambda s: lease.runner_died(s, hold, reason, cause, seconds))
-            return
+            return self._write(lambda s: lease.runner_died(s, hold, reason, cause, seconds))
+        if reason is Reason.OUT_OF_MEMORY:
+            return self._record_out_of_memory(error, seconds, killed=False)
         target = State.PAUSED if reason is Reason.DISK_FULL else State.FAILED
-        self._write(lambda s: lease.stop(s, hold, target, reason, seconds, error))
+        return self._write(lambda s: lease.stop(s, hold, target, reason, seconds, error))
+
+    def _record_out_of_memory(
+        self, error: dict[str, Any] | None, seconds: float, killed: bool
+    ) -> None:
+        pieces = KINDS[self._claim.kind].pieces
+        self._write(
+            lambda s: lease.ran_out_of_memory(
+                s, self._claim.hold, seconds, error, pieces=pieces, killed=killed
+            )
+        )
 
     def _record_failed_write(self, failure: Exception, seconds: float) -> None:
         """What the runner said could not be recorded: wait for room, or let it be tried again."""

@@ -8,6 +8,12 @@ from typing import Any
 
 from engines.engine import WOULD_FIT, InputError
 
+MEMORY_WORDS = (
+    "not enough memory",
+    "can't allocate memory",
+    "CUDA error: out of memory",
+    "STATUS_ALLOC_FAILED",
+)
 DEVICE_WORDS = ("CUDA error", "CUDA driver error", "cuDNN error")
 
 
@@ -18,7 +24,7 @@ def told(failure: BaseException, fitted: tuple[str, int] | None) -> dict[str, An
         error = {"pointer": failure.pointer, "message": failure.message, "hint": failure.hint}
         return {"reason": "bad_input", "error": error, "cause": cause}
     if _is_out_of_memory(failure):
-        return {"reason": "out_of_memory", "error": _what_fits(fitted), "cause": cause}
+        return {"reason": "out_of_memory", "error": what_fits(fitted), "cause": cause}
     if _is_device_error(failure):
         return {"reason": "device_error", "error": None, "cause": cause}
     if isinstance(failure, OSError) and failure.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -26,7 +32,8 @@ def told(failure: BaseException, fitted: tuple[str, int] | None) -> dict[str, An
     return {"reason": "internal_error", "error": None, "cause": cause}
 
 
-def _what_fits(fitted: tuple[str, int] | None) -> dict[str, Any] | None:
+def what_fits(fitted: tuple[str, int] | None) -> dict[str, Any] | None:
+    """The size with which the run had stayed within memory, in words for the artist."""
     if fitted is None:
         return None
     name, value = fitted
@@ -39,8 +46,11 @@ def _is_out_of_memory(failure: BaseException) -> bool:
 
     if isinstance(failure, (MemoryError, torch.OutOfMemoryError)):
         return True
-    # The CPU allocator raises a plain RuntimeError; only its text tells.
-    return isinstance(failure, RuntimeError) and "not enough memory" in str(failure)
+    if isinstance(failure, OSError):
+        return failure.errno == errno.ENOMEM
+    # The allocators of the processor and of libraries raise plain RuntimeErrors; only texts tell.
+    told = str(failure)
+    return isinstance(failure, RuntimeError) and any(words in told for words in MEMORY_WORDS)
 
 
 def _is_device_error(failure: BaseException) -> bool:

@@ -35,6 +35,7 @@ class Say(StrEnum):
     FRAME = "frame"
     PREVIEW = "preview"
     CHECKPOINT = "checkpoint"
+    FITTED = "fitted"
     OUTPUT = "output"
     DONE = "done"
     STOPPED = "stopped"
@@ -64,6 +65,7 @@ class Assignment:
     """All that a runner needs to know of its job; no credentials are among it.
 
     ``step_until`` is when, on the boot clock, no step may begin any more without a later word.
+    ``smaller`` is :attr:`engines.engine.Inputs.smaller`.
     """
 
     job_id: str
@@ -83,6 +85,7 @@ class Assignment:
     traces: str
     threads: int
     step_until: float
+    smaller: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON object."""

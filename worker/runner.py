@@ -61,6 +61,7 @@ class Run:
         self._notices: tuple[Phase, ...] = ()
         self._told_at = 0.0
         self._begun_engine: Engine | None = None
+        self._told_fitted: tuple[str, int] | None = None
         self._first_at: float | None = None
 
     def go(self) -> None:
@@ -121,6 +122,7 @@ class Run:
             Path(self._job.weights),
             self._job.input_hashes,
             Path(self._job.cache),
+            smaller=self._job.smaller,
             scratch=self._folder,
         )
         return engine_class(params, inputs, _device())
@@ -139,6 +141,7 @@ class Run:
         if now - self._told_at >= PROGRESS_SECONDS or self._step == 1 or last:
             self._told_at = now
             self._tell_progress(metrics)
+            self._tell_fitted()
         self._save_frame_if_due()
         if last:
             return
@@ -194,8 +197,14 @@ class Run:
             step=self._step,
             width=width,
             height=height,
-            score=self._engine.score,
+            score=self._score(),
         )
+
+    def _tell_fitted(self) -> None:
+        """Ahead of need: a runner that the kernel kills for want of memory tells nothing."""
+        if self.fitted is not None and self.fitted != self._told_fitted:
+            self._told_fitted = self.fitted
+            self._sender.send(Say.FITTED, name=self.fitted[0], value=self.fitted[1])
 
     def _save_preview(self) -> None:
         from engines.pictures import encode_jpeg, fit_long_side
@@ -225,7 +234,12 @@ class Run:
             step=self._step,
             threads=torch.get_num_threads(),
             state_version=self._kind.state_version,
+            score=self._score(),
         )
+
+    def _score(self) -> float | None:
+        score = self._engine.score
+        return score if score is not None and math.isfinite(score) else None
 
     def _leave(self, stop: Stop) -> None:
         # A state that is on its way already must not be written over while it is read.
@@ -268,6 +282,8 @@ class Run:
             "params": self._job.params,
             "inputs": self._job.input_hashes,
             **self._engine.facts,
+            # Sums over smaller pieces may differ in their last bits.
+            **({"smaller": self._job.smaller} if self._job.smaller else {}),
             "atelier": version("atelier"),
             "torch": torch.__version__,
             "threads": torch.get_num_threads(),

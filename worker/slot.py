@@ -206,6 +206,7 @@ class Slot:
             traces=self._settings.traces,
             threads=self._settings.cpu_threads,
             step_until=until,
+            smaller=claim.smaller,
         )
 
     def _tend(self, nursery: Nursery) -> None:

@@ -127,6 +127,8 @@ class Supervisor:
                 self._progress, self._stepped = message, True
             case Say.RESUMED:
                 self._clerk.record_resume(message["step"])
+            case Say.FITTED:
+                self._clerk.note_fitted(message["name"], message["value"])
             case Say.DONE | Say.STOPPED as said:
                 self._clerk.note_end(said, message)
             case Say.FAILED as said:

@@ -24,6 +24,7 @@ from engines.style_transfer.kind import STYLE_TRANSFER, StyleTransferParams
 from engines.style_transfer.losses import Objective
 from engines.style_transfer.sources import Sources
 from engines.vision import network, pyramid, weights
+from engines.vision.piecewise import Piecewise
 from engines.vision.tensors import as_picture
 
 PREVIEW_SIDE = 1024
@@ -34,6 +35,9 @@ seed's picture differ from another's."""
 DETAIL = 0.6
 """Share of the photo's own details that a larger scale brings in: at 1 the result is nearer to
 the photo than to a painting, at 0 it is blurred and takes long to find its edges again."""
+
+LARGEST_PIECE, SMALLEST_PIECE = 512, 64
+"""Sides in pixels of the tiles that are worked on one by one once memory has run out."""
 
 LAYING_IN = N_("laying in large strokes, {size} px, {scale} of {scales}")
 PAINTING = N_("painting smaller strokes, {size} px, {scale} of {scales}")
@@ -176,7 +180,17 @@ class StyleTransfer(Engine):
             statistic=self.params.statistic,
             content_weight=self.params.content_weight,
             draws=generator(self.params.seed, "offsets", self._scale),
+            pieces=self._pieces(size),
         )
+
+    def _pieces(self, size: int) -> Piecewise | None:
+        """Tiles of half the result's size, and half that for every time that memory ran out again;
+        a scale that is no larger than such a tile is seen as a whole."""
+        if not self.inputs.smaller:
+            return None
+        side = min(self.params.size // 2, LARGEST_PIECE) >> (self.inputs.smaller - 1)
+        side = max(side, SMALLEST_PIECE)
+        return Piecewise(self.network, side, lambda: self.pulse()) if size > side else None
 
     def _start(self) -> Tensor:
         photo = self._photo(0)

@@ -121,4 +121,5 @@ STYLE_TRANSFER = Kind(
     engine="engines.style_transfer.engine:StyleTransfer",
     state_version=1,
     stall_seconds=120.0,
+    pieces=True,
 )

@@ -41,6 +41,28 @@ def moments(features: Tensor) -> Moments:
     return Moments(cloud.mean(0), cloud.T @ cloud / len(cloud))
 
 
+class Gathered:
+    """Moments of a feature map that is seen piece by piece."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._first: Tensor | float = 0.0
+        self._second: Tensor | float = 0.0
+
+    def add(self, features: Tensor) -> None:
+        """Take in a piece (1, C, h, w)."""
+        cloud = points(features).double()
+        self.count += len(cloud)
+        self._first = cloud.sum(0) + self._first
+        self._second = cloud.T @ cloud + self._second
+
+    def moments(self) -> Moments:
+        """Of all pieces together, float64; only after the first :meth:`add`."""
+        assert isinstance(self._first, Tensor)
+        assert isinstance(self._second, Tensor)
+        return Moments(self._first / self.count, self._second / self.count)
+
+
 def mixed(parts: Sequence[Moments], shares: Sequence[float]) -> Moments:
     """Moments of a mixture: ``shares`` (positive, any sum) of the points come from each part."""
     total = sum(shares)
@@ -107,8 +129,14 @@ class _Wasserstein(torch.autograd.Function):
 
 def _by_channels(cloud: Tensor, target: Target) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
     mean = cloud.mean(0)
-    identity = torch.eye(len(mean), dtype=mean.dtype, device=mean.device)
     covariance = torch.addmm(torch.outer(mean, mean), cloud.T, cloud, beta=-1, alpha=1 / len(cloud))
+    return _by_covariance(mean, covariance, target)
+
+
+def _by_covariance(
+    mean: Tensor, covariance: Tensor, target: Target
+) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
+    identity = torch.eye(len(mean), dtype=mean.dtype, device=mean.device)
     covariance = covariance + target.covariance.trace() * (RIDGE / len(mean)) * identity
     values, vectors = torch.linalg.eigh(target.factor.T @ covariance @ target.factor)
     roots = values.clamp_min(torch.finfo(values.dtype).eps * float(values[-1])).sqrt()
@@ -129,6 +157,35 @@ def _by_points(cloud: Tensor, target: Target) -> tuple[Tensor, Tensor, Tensor, l
     inverse_root = (vectors * inverse) @ vectors.T
     spread = centred.square().sum() / len(cloud)
     return mean, spread, roots.sum(), [pushed, inverse_root]
+
+
+@dataclass(frozen=True)
+class Pull:
+    """A distance of moments with its gradient: at a point x, one of N, it is 2/N (A x + b)."""
+
+    distance: Tensor
+    matrix: Tensor
+    offset: Tensor
+
+    def at(self, features: Tensor, count: int) -> Tensor:
+        """The gradient by ``features`` (1, C, H, W), which hold some of the ``count`` points."""
+        found = torch.addmm(self.offset, points(features), self.matrix).mul_(2 / count)
+        return found.view(1, *features.shape[2:], -1).permute(0, 3, 1, 2)
+
+
+def wasserstein_pull(found: Moments, target: Target) -> Pull:
+    """As :func:`wasserstein`, of gathered moments; both float64."""
+    mean, spread, root_trace, (pull,) = _by_covariance(found.mean, found.covariance, target)
+    shift = mean - target.mean
+    distance = shift.square().sum() + target.covariance.trace() + spread - 2 * root_trace
+    return Pull(distance.float(), pull.float(), (shift - mean @ pull).float())
+
+
+def gram_pull(found: Moments, wanted: Tensor) -> Pull:
+    """As :func:`gram`, of gathered moments; both float64."""
+    apart, scale = found.second - wanted, wanted.square().sum().clamp_min(1e-12)
+    matrix = (2 * apart / scale).float()
+    return Pull((apart.square().sum() / scale).float(), matrix, matrix.new_zeros(len(matrix)))
 
 
 def gram(features: Tensor, wanted: Tensor) -> Tensor:

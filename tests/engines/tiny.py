@@ -92,13 +92,15 @@ TINY: dict[str, Tiny] = {
 }
 
 
-def engine(kind: str, files: Mapping[str, Path] = FILES, **changes: Any) -> Engine:
+def engine(
+    kind: str, files: Mapping[str, Path] = FILES, smaller: int = 0, **changes: Any
+) -> Engine:
     """The tiny job of ``kind`` with ``changes`` to its parameters, on the CPU."""
     known = KINDS[kind]
     module, _, name = known.engine.partition(":")
     made: type[Engine] = getattr(import_module(module), name)
     params = known.params.model_validate({**TINY[kind].params, **changes})
-    return made(params, Inputs(files, SAMPLES), torch.device("cpu"))
+    return made(params, Inputs(files, SAMPLES, smaller=smaller), torch.device("cpu"))
 
 
 def run_to(engine: Engine, step: int) -> list[Mapping[str, float]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -281,12 +282,108 @@ def test_an_unknown_hold_is_a_lost_fence(workshop: Database) -> None:
         lease.beat(session, Hold(new_id(), 1), LEASE)
 
 
-def test_a_run_killed_for_want_of_memory_gets_one_more_try(workshop: Database, ada: Studio) -> None:
-    """Then it fails and says why: a third try would fill the memory once more."""
+NO_WORDS = {"message": "Up to size = 256 it did."}
+
+
+def out_of_memory(database: Database, *, pieces: bool, killed: bool) -> State:
+    """What becomes of the next job, whose memory runs out."""
+    hold = claimed(database).hold
+    with database.begin() as session:
+        return lease.ran_out_of_memory(session, hold, 1.0, NO_WORDS, pieces=pieces, killed=killed)
+
+
+@pytest.mark.parametrize("killed", [True, False])
+def test_memory_that_runs_out_costs_a_kind_with_pieces_one_retry_smaller(
+    workshop: Database, ada: Studio, killed: bool
+) -> None:
+    """The second time it fails and names the size that fits; the events tell it."""
     job_id = order(ada)
-    for expected in (State.QUEUED, State.FAILED):
-        found = claim(workshop)
-        assert found is not None
+    assert out_of_memory(workshop, pieces=True, killed=killed) == State.QUEUED
+    job = ada.job(job_id)
+    assert (job.reason, job.error, job.smaller) == ("smaller_pieces", None, 1)
+    ada.ask(service.pause, job_id)
+    ada.ask(service.resume, job_id)
+    assert out_of_memory(workshop, pieces=True, killed=killed) == State.FAILED
+    job = ada.job(job_id)
+    assert (job.reason, job.error, job.smaller) == ("out_of_memory", NO_WORDS, 1)
+    assert [reason for _, _, reason in ada.moves(job_id)][2] == "smaller_pieces"
+    ada.ask(service.retry, job_id)
+    assert claimed(workshop).smaller == 1, "what did not fit as a whole is not tried whole again"
+
+
+def test_a_run_without_pieces_that_was_killed_for_memory_gets_one_more_try(
+    workshop: Database, ada: Studio
+) -> None:
+    """Others may have used it up. Then it fails and says why."""
+    job_id = order(ada)
+    assert out_of_memory(workshop, pieces=False, killed=True) == State.QUEUED
+    assert out_of_memory(workshop, pieces=False, killed=True) == State.FAILED
+    assert (ada.job(job_id).reason, ada.job(job_id).smaller) == ("out_of_memory", 0)
+
+
+def test_a_run_without_pieces_that_says_itself_that_it_does_not_fit_fails_at_once(
+    workshop: Database, ada: Studio
+) -> None:
+    job_id = order(ada)
+    assert out_of_memory(workshop, pieces=False, killed=False) == State.FAILED
+    assert ada.job(job_id).error == NO_WORDS
+
+
+@pytest.mark.parametrize("end", ["died", "worker stopped", "out of memory"])
+def test_an_acknowledged_pause_holds_whatever_else_ends_the_run(
+    workshop: Database, ada: Studio, end: str
+) -> None:
+    job_id = order(ada)
+    hold = claimed(workshop).hold
+    ada.ask(service.pause, job_id)
+    with workshop.begin() as session:
+        if end == "died":
+            lease.runner_died(session, hold, Reason.WORKER_LOST, "SIGKILL", 1.0)
+        elif end == "worker stopped":
+            lease.stop(session, hold, State.QUEUED, Reason.WORKER_STOPPED, 1.0)
+        else:
+            lease.ran_out_of_memory(session, hold, 1.0, None, pieces=True, killed=True)
+    job = ada.job(job_id)
+    assert (job.state, job.reason) == ("paused", "paused_by_user")
+    assert job.smaller == (end == "out of memory")
+
+
+def test_the_best_checkpoint_is_kept_beside_the_newest_three(
+    workshop: Database, ada: Studio
+) -> None:
+    """It is tried last: the run goes on from where it was."""
+    job_id = order(ada)
+    hold = claimed(workshop).hold
+    for step, score in enumerate([0.2, 0.9, 0.9, 0.1, None, 0.3, 0.4], start=1):
         with workshop.begin() as session:
-            lease.runner_died(session, found.hold, Reason.OUT_OF_MEMORY, "killed", 1.0)
-        assert (ada.job(job_id).state, ada.job(job_id).reason) == (expected, "out_of_memory")
+            lease.commit_checkpoint(session, hold, SavedState(SHA256, step, 1, 2, score))
+    with workshop.begin() as session:
+        lease.stop(session, hold, State.QUEUED, Reason.WORKER_STOPPED, 0.0)
+    kept = claimed(workshop).checkpoints
+    assert [(saved.step, saved.score) for saved in kept] == [
+        (7, 0.4),
+        (6, 0.3),
+        (5, None),
+        (3, 0.9),
+    ]
+    assert ada.job(job_id).best_score == 0.9
+
+
+def test_a_machine_whose_clock_is_behind_saves_the_newest_checkpoints_all_the_same(
+    workshop: Database, ada: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Identifiers carry the time of the machine that made them; the order is that of the runs."""
+    order(ada)
+    hold = claimed(workshop).hold
+    for step in (1, 2, 3):
+        with workshop.begin() as session:
+            lease.commit_checkpoint(session, hold, SavedState(SHA256, step, 1, 2))
+    with workshop.begin() as session:
+        lease.stop(session, hold, State.QUEUED, Reason.WORKER_STOPPED, 0.0)
+    behind = time.time_ns() - 3_600_000_000_000
+    monkeypatch.setattr("jobs.ids.time.time_ns", lambda: behind)
+    hold = claimed(workshop).hold
+    with workshop.begin() as session:
+        lease.commit_checkpoint(session, hold, SavedState(SHA256, 4, 1, 2))
+        lease.stop(session, hold, State.QUEUED, Reason.WORKER_STOPPED, 0.0)
+    assert [saved.step for saved in claimed(workshop).checkpoints] == [4, 3, 2]

@@ -328,3 +328,27 @@ def test_bytes_that_are_retired_during_the_look_are_no_finding(
     monkeypatch.setattr(shelf, "check", retired_first)
     assert list(verifier.findings()) == []
     assert not shelf.holds(first.sha256)
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        ("DELETE FROM checkpoint WHERE score = 0.9", "its best checkpoint, of score 0.9, is gone"),
+        ("UPDATE job SET best_score = NULL", "it keeps 4 checkpoints"),
+    ],
+)
+def test_checkpoints_are_the_newest_three_and_the_best(
+    worker: Worker, verifier: Verifier, workshop: Database, damage: str, words: str
+) -> None:
+    """What is kept follows from the scores; what does not is found."""
+    worker.submit()
+    hold = worker.claim()
+    for step, score in enumerate((0.9, 0.1, 0.2, 0.3), start=1):
+        stored = worker.stored(str(step).encode())
+        with workshop.begin() as session:
+            lease.commit_checkpoint(session, hold, SavedState(stored.sha256, step, 1, 1, score))
+    assert list(verifier.findings()) == []
+    with workshop.begin() as session:
+        session.execute(text(damage))
+    (found,) = verifier.findings()
+    assert (found.check, found.wrong) == ("checkpoints", words)
