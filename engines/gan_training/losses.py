@@ -20,7 +20,7 @@ from engines.gan_training.kind import GanTrainingParams
 
 Curve = Callable[[Tensor], Tensor]
 
-FLATTEST = 1e-3
+FLATTEST = 1e-6
 """The smallest slope of the judge's loss at a made picture, of slopes around 1: where the true
 one is smaller (a satisfied hinge), the judge learns that little, and the ratio stays finite."""
 

@@ -1,0 +1,329 @@
+"""What training promises beside the conformance suite: losses, transfer, guard-rails, works."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from engines import state
+from engines.datasets.prepared import prepared
+from engines.engine import InputError, Inputs
+from engines.gan_training.config import ModelConfig
+from engines.gan_training.data import Loader
+from engines.gan_training.engine import GanTraining
+from engines.gan_training.guard import ALIKE, SURE, WARM, Guard, spread
+from engines.gan_training.history import POINTS, History
+from engines.gan_training.kind import GanTrainingParams
+from engines.gan_training.lesson import Lesson
+from engines.gan_training.losses import loss_of, style_ambiguity
+from engines.gan_training.model_file import load_model, save_model
+from engines.gan_training.pair import Pair
+from engines.gan_training.stylist import Stylist
+from engines.state import StateError
+from tests.engines import art, tiny
+
+MODEL = "00000000-0000-0000-0000-000000000009"
+PLAIN = {"resolution": 32, "width": 4, "batch": 4, "steps": 3, "kid_every": 9, "kid_samples": 8}
+CPU = torch.device("cpu")
+
+
+def _params(**changes: Any) -> GanTrainingParams:
+    return GanTrainingParams.model_validate({"dataset": tiny.SET, **PLAIN, **changes})
+
+
+def _engine(files: dict[str, Path] | None = None, smaller: int = 0, **changes: Any) -> GanTraining:
+    known = {tiny.SET: art.pack(2), **(files or {})}
+    return GanTraining(_params(**changes), Inputs(known, tiny.SAMPLES, smaller=smaller), CPU)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Model files by what they are."""
+    folder, files = tmp_path_factory.mktemp("models"), {}
+    kinds: dict[str, dict[str, Any]] = {
+        "plain": {},
+        "labelled": {"conditional": True, "innovation": 1.0},
+        "light": {"architecture": "light"},
+    }
+    for name, changes in kinds.items():
+        engine = _engine(steps=1, **changes)
+        files[name] = folder / name
+        weights = engine.pair.average.state_dict(), engine.pair.judge.state_dict()
+        save_model(files[name], engine.config, *weights)
+    files["no judge"] = folder / "no judge"
+    save_model(files["no judge"], engine.config, engine.pair.average.state_dict(), None)
+    return files
+
+
+RESUMED: dict[str, dict[str, Any]] = {
+    "transfer with frozen blocks": {"init_from": MODEL, "freeze": 2},
+    "light with labels": {"architecture": "light", "conditional": True, "loss": "hinge"},
+    "non-saturating with penalty": {"loss": "non_saturating", "r1": 5.0, "r1_interval": 2},
+    "micro-batches": {"smaller": 1, "innovation": 2.0},
+}
+
+
+@pytest.mark.parametrize("case", RESUMED)
+def test_whatever_is_chosen_a_stop_changes_no_bit(
+    case: str, trained: dict[str, Path], tmp_path: Path
+) -> None:
+    changes = {"files": {MODEL: trained["plain"]}, **RESUMED[case]}
+    through, stopped, resumed = (_engine(**changes) for _ in range(3))
+    tiny.run_to(through, 3)
+    tiny.run_to(stopped, 1)
+    state.save(stopped.state(), tmp_path / "state")
+    resumed.load_state(state.load(tmp_path / "state"))
+    tiny.run_to(resumed, 3)
+    ours, theirs = through.state(), resumed.state()
+    assert ours.facts == theirs.facts
+    assert [n for n, t in ours.tensors.items() if not torch.equal(t, theirs.tensors[n])] == []
+
+
+def test_transfer_begins_with_the_model_and_leaves_frozen_blocks_as_they_are(
+    trained: dict[str, Path],
+) -> None:
+    engine = _engine({MODEL: trained["plain"]}, init_from=MODEL, freeze=2)
+    model = load_model(trained["plain"])
+    assert model.discriminator is not None
+    begun = engine.pair.average.state_dict()
+    assert all(torch.equal(begun[name], model.generator[name]) for name in begun)
+    tiny.run_to(engine, 2)
+    now = engine.pair.judge.state_dict()
+    moved = {n for n in now if not torch.equal(now[n], model.discriminator[n])}
+    assert {name.split(".")[1] for name in moved if name.startswith("blocks")} == {"2"}
+    assert any(name.startswith("heads") for name in moved)
+
+
+@pytest.mark.parametrize(
+    ("model", "changes", "pointer", "fits"),
+    [
+        ("plain", {"resolution": 64}, "/resolution", "32"),
+        ("plain", {"architecture": "light"}, "/architecture", "dcgan"),
+        ("plain", {"width": 8}, "/width", "4"),
+        ("plain", {"conditional": True}, "/conditional", "False"),
+        ("no judge", {}, "/init_from", "judges"),
+    ],
+)
+def test_a_model_that_does_not_fit_is_refused_with_what_would(
+    model: str, changes: dict[str, Any], pointer: str, fits: str, trained: dict[str, Path]
+) -> None:
+    with pytest.raises(InputError) as refused:
+        _engine({MODEL: trained[model]}, init_from=MODEL, **changes)
+    assert refused.value.pointer == pointer
+    assert fits in refused.value.message + refused.value.hint
+
+
+def test_a_conditional_model_of_other_labels_is_refused(trained: dict[str, Path]) -> None:
+    files = {MODEL: trained["labelled"], tiny.SET: art.pack(4, styles=("dots", "ink"))}
+    with pytest.raises(InputError, match="labels") as refused:
+        _engine(files, init_from=MODEL, conditional=True)
+    assert refused.value.pointer == "/dataset"
+
+
+def test_other_styles_than_the_models_get_a_new_style_head(trained: dict[str, Path]) -> None:
+    files = {MODEL: trained["plain"], tiny.SET: art.pack(4, styles=("dots", "ink"))}
+    engine = _engine(files, init_from=MODEL, innovation=1.0)
+    assert engine.pair.judge.state_dict()["heads.style.weight"].shape[0] == 2
+
+
+@pytest.mark.parametrize("changes", [{"innovation": 1.0}, {"conditional": True}])
+def test_what_needs_labels_says_so(changes: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="no labels") as refused:
+        _engine({tiny.SET: art.pack(2, labelled=False)}, **changes)
+    assert refused.value.pointer == f"/{next(iter(changes))}"
+
+
+def test_too_few_pictures_are_refused_with_the_number_needed() -> None:
+    with pytest.raises(InputError, match="at least 8"):
+        _engine({tiny.SET: art.pack(1)})
+
+
+@pytest.mark.parametrize("resolution", [33, 96])
+def test_a_size_that_is_no_power_of_two_is_refused(resolution: int) -> None:
+    with pytest.raises(ValueError, match="32, 64, 128, 256, 512"):
+        _params(resolution=resolution)
+
+
+@pytest.mark.parametrize("loss", ["least_squares", "non_saturating", "hinge"])
+@pytest.mark.parametrize("innovation", [0.0, 2.0])
+def test_one_pass_gives_the_gradients_of_two(loss: str, innovation: float) -> None:
+    params = _params(loss=loss, innovation=innovation, augmentation="none", mirror=False)
+    found = prepared(art.pack(2), 32, None, "")
+    config = ModelConfig("dcgan", 32, 128, 4, found.label_names, styles=innovation > 0)
+    pair, other = Pair(params, config, CPU, None), Pair(params, config, CPU, None)
+    batch = Loader(found, 4, False, 0).batch(0)
+    Lesson(params, 128, 1).gradients(pair, batch, 0, 0.0)
+    _two_passes(params, other, batch.scaled(CPU), batch.labels)
+    for ours, theirs in ((pair.maker, other.maker), (pair.judge, other.judge)):
+        for (name, one), two in zip(ours.named_parameters(), theirs.parameters(), strict=True):
+            torch.testing.assert_close(one.grad, two.grad, msg=name, rtol=1e-3, atol=1e-6)
+
+
+def _two_passes(
+    params: GanTrainingParams, pair: Pair, real: torch.Tensor, labels: torch.Tensor | None
+) -> None:
+    """The textbook's way: the judge's loss, then the maker's through the judge."""
+    loss = loss_of(params)
+    z = torch.randn(4, 128, generator=state.generator(params.seed, "latents", 0))
+    made = pair.maker(z)
+    said, of_made = pair.judge(real), pair.judge(made.detach())
+    total = loss.of_real(said.verdict).mean() + loss.of_made(of_made.verdict).mean()
+    if params.innovation and labels is not None:
+        total = total + torch.nn.functional.cross_entropy(said.style, labels)
+    torch.autograd.backward(total)
+    kept = [p.grad.clone() for p in pair.judge.parameters() if p.grad is not None]
+    said = pair.judge(made)
+    wanted = loss.of_maker(said.verdict).mean()
+    if params.innovation:
+        wanted = wanted + params.innovation * style_ambiguity(said.style).mean()
+    torch.autograd.backward(wanted)
+    for parameter, gradient in zip(pair.judge.parameters(), kept, strict=True):
+        parameter.grad = gradient
+
+
+def test_style_ambiguity_is_the_papers_formula_and_least_where_no_style_is_claimed() -> None:
+    logits = torch.randn(5, 4)
+    p = logits.softmax(1)
+    formula = -(p.log() / 4 + (1 - 1 / 4) * (1 - p).log()).sum(1)
+    torch.testing.assert_close(style_ambiguity(logits), formula)
+    assert (style_ambiguity(torch.zeros(1, 4)) < formula).all()
+    assert style_ambiguity(torch.tensor([[90.0, 0.0, 0.0]])).isfinite().all()
+
+
+def test_a_run_that_grew_without_bound_goes_back_twice_at_half_the_rate_then_says_what_to_do() -> (
+    None
+):
+    engine = _engine(steps=9)
+    tiny.run_to(engine, 1)
+    for share in ("1/2", "1/4"):
+        _poison(engine)
+        engine.step()
+        weights = engine.pair.weights().values()
+        assert all(bool(torch.isfinite(tensor).all()) for tensor in weights)
+        (said,) = engine.notices()
+        assert share in said.text.format(**said.values)
+        assert math.isfinite(engine.step()["loss_maker"])
+    _poison(engine)
+    with pytest.raises(InputError) as failed:
+        engine.step()
+    assert failed.value.pointer == "/maker_rate"
+    assert "lower rate" in failed.value.hint
+
+
+def _poison(engine: GanTraining) -> None:
+    with torch.no_grad():
+        next(engine.pair.maker.parameters()).fill_(torch.nan)
+
+
+def test_a_rollback_survives_a_stop(tmp_path: Path) -> None:
+    engine, resumed = _engine(steps=9), _engine(steps=9)
+    tiny.run_to(engine, 1)
+    _poison(engine)
+    engine.step()
+    state.save(engine.state(), tmp_path / "state")
+    resumed.load_state(state.load(tmp_path / "state"))
+    assert resumed.notices() == engine.notices()
+    for each in (engine, resumed):
+        _poison(each)
+        each.step()
+        each.step()
+    ours, theirs = engine.state().tensors, resumed.state().tensors
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_collapse_and_learning_by_heart_are_said_in_words_once_it_is_warm() -> None:
+    guard = Guard({})
+    assert guard.notices(WARM) == []
+    guard.sign, guard.spread = (1 + SURE) / 2, ALIKE / 2
+    assert guard.notices(WARM - 1) == []
+    said = [notice.text.format(**notice.values) for notice in guard.notices(WARM)]
+    assert ["by heart" in said[0], "20% as much" in said[1]] == [True, True]
+
+
+def test_the_spread_is_that_of_pairs() -> None:
+    pictures = torch.randn(6, 3, 16, 16)
+    pairs = [(a - b).square().mean() for i, a in enumerate(pictures) for b in pictures[:i]]
+    assert spread(pictures) == pytest.approx(float(torch.stack(pairs).mean().sqrt()), rel=1e-5)
+    assert spread(pictures[:1].expand(4, 3, 16, 16)) == 0
+
+
+def test_every_picture_comes_once_an_epoch_and_batches_follow_from_the_step_alone() -> None:
+    found = prepared(art.pack(2), 32, None, "")
+    numbered = np.arange(len(found)).repeat(32 * 32 * 3).reshape(found.images.shape)
+    loader = Loader(replace(found, images=numbered.astype(np.uint8)), 4, False, 5)
+    seen = torch.cat([loader.batch(step).pictures[:, 0, 0, 0] for step in range(7)])
+    assert sorted(seen[:14].tolist()) == sorted(seen[14:].tolist()) == list(range(14))
+    assert seen[:14].tolist() != seen[14:].tolist()
+    assert loader.batch(2).pictures[:, 0, 0, 0].tolist() == seen[8:12].tolist()
+
+
+def test_mirroring_shows_a_picture_or_its_mirror_image() -> None:
+    found = prepared(art.pack(2), 32, None, "")
+    plain, mirrored = (Loader(found, 14, mirror, 0).batch(0).pictures for mirror in (False, True))
+    ways = {
+        (torch.equal(a, b), torch.equal(a, b.flip(1))) for a, b in zip(plain, mirrored, strict=True)
+    }
+    assert ways == {(True, False), (False, True)}
+
+
+def test_a_long_history_stays_short_and_its_points_are_means() -> None:
+    history = History(("loss",), 5 * POINTS)
+    for step in range(1, 5 * POINTS + 1):
+        history.add(step, [float(step)])
+    assert len(history.tensor()) == POINTS
+    assert history.curve("loss")[:2] == [3.0, 8.0]
+    with pytest.raises(StateError, match="history"):
+        history.restore(torch.zeros(3, 7), history.facts())
+
+
+def test_a_stylist_tells_styles_apart_and_is_unsure_between_them() -> None:
+    draws = state.generator(0, "points", 0)
+    labels = torch.arange(60) % 3
+    centres = torch.randn(3, 40, generator=draws)
+    points = centres[labels] + 0.3 * torch.randn(60, 40, generator=draws)
+    stylist = Stylist(points, labels, 3)
+    fresh = centres[labels] + 0.3 * torch.randn(60, 40, generator=draws)
+    assert (stylist.posterior(fresh).argmax(1) == labels).all()
+    assert stylist.entropy(fresh) < 0.2 < stylist.entropy(centres.mean(0, keepdim=True))
+
+
+def test_the_outputs_are_what_was_best_and_say_what_was_measured(tmp_path: Path) -> None:
+    known = {tiny.SET: art.pack(2)}
+    inputs = Inputs(known, tiny.SAMPLES, hashes={tiny.SET: "ab" * 32}, scratch=tmp_path)
+    engine = GanTraining(_params(kid_every=1), inputs, CPU)
+    tiny.run_to(engine, 3)
+    made = {output.name: output for output in engine.outputs()}
+    assert next(iter(made)) == "samples.png"
+    grid, pairs = made["samples.png"].content, made["nearest.png"].content
+    assert isinstance(grid, Image.Image)
+    assert isinstance(pairs, Image.Image)
+    assert grid.size == (256, 256)
+    figures = json.loads((tmp_path / "report.json").read_text())
+    assert [point["step"] for point in figures["kid"]] == [0, 1, 2, 3]
+    best = min(figures["kid"], key=lambda point: point["value"])
+    assert (figures["best_step"], figures["best_kid"]) == (best["step"], best["value"])
+    parts = figures["innovation"]
+    product = parts["style_entropy"] * parts["precision"] * parts["not_memorised"]
+    assert parts["product"] == pytest.approx(product)
+    model = load_model(tmp_path / "model.safetensors")
+    assert model.config.origin["steps"] == best["step"]
+    assert all(torch.equal(engine.best[name], model.generator[name]) for name in engine.best)
+
+
+def test_frames_are_due_at_the_start_at_intervals_and_at_the_end() -> None:
+    engine = _engine(steps=5, samples_every=2)
+    due = [engine.frame_due()]
+    for _ in range(5):
+        engine.step()
+        due.append(engine.frame_due())
+    assert due == [True, False, True, False, True, True]
+    assert engine.score is not None
+    assert engine.score == -engine.evaluation.curve[-1].value
