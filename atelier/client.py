@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -113,6 +113,32 @@ class Kind(TypedDict):
     summary: str
     resource: str
     params: dict[str, Any]
+
+
+class Model(TypedDict):
+    """A trained model; its ``id`` is a valid input of jobs. ``facts`` are None where its file
+    cannot be read; ``made_from`` and ``used_by`` stand in the answer to one model alone."""
+
+    id: str
+    name: str
+    sha256: str
+    size: int
+    created_at: str
+    job_id: str | None
+    facts: dict[str, Any] | None
+    picture: str | None
+    url: str
+    page: str
+    made_from: NotRequired[list[dict[str, Any]]]
+    used_by: NotRequired[list[dict[str, Any]]]
+
+
+class ModelPage(TypedDict):
+    """One page of models; ``next`` is the URL of the following one."""
+
+    results: list[Model]
+    next: str | None
+    previous: str | None
 
 
 class JobPage(TypedDict):
@@ -266,7 +292,35 @@ class Studio(Transport):
                     return
             time.sleep(seconds(answer.headers.get("Retry-After"), 1.0))
 
-    def download(self, work: File | Frame, path: Path) -> Path:
+    def models(self, limit: int = 20, address: str | None = None) -> ModelPage:
+        """A page of models, newest first: the first, or the one at ``address`` (a ``next``)."""
+        query = None if address else {"limit": str(limit)}
+        page: ModelPage = self._json("GET", address or "/models", query=query)
+        return page
+
+    def model(self, model_id: str) -> Model:
+        """One model, with what it was made from and what used it."""
+        found: Model = self._json("GET", f"/models/{_segment(model_id)}")
+        return found
+
+    def add_model(self, path: Path, name: str = "") -> Model:
+        """Store a model file; without a ``name`` it is called like the file."""
+        with path.open("rb") as stream:
+            upload = (f"{name}.safetensors" if name else path.name, stream)
+            stored: Model = self._json("POST", "/models", upload=upload)
+        return stored
+
+    def rename_model(self, model_id: str, name: str) -> Model:
+        """Call a model something else."""
+        body = {"name": name}
+        renamed: Model = self._json("PATCH", f"/models/{_segment(model_id)}", body=body)
+        return renamed
+
+    def delete_model(self, model_id: str) -> None:
+        """Forget a model; what was made with it stays."""
+        self._send("DELETE", f"/models/{_segment(model_id)}")
+
+    def download(self, work: File | Frame | Model, path: Path) -> Path:
         """Fetch a file to ``path``, which appears only when it is whole and its hash is right."""
         with self._send("GET", work["url"], stream=True) as answer:
             folder = path.absolute().parent

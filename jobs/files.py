@@ -62,10 +62,10 @@ def outputs_of(session: Session, job_id: UUID) -> list[File]:
     return list(session.execute(query).scalars())
 
 
-def shown_name(name: str) -> str:
+def shown_name(name: str, otherwise: str = "picture") -> str:
     """A client's file name reduced to something to show; it is never used as a path."""
     last = name.replace("\\", "/").rsplit("/", 1)[-1]
     printable = "".join(
         char for char in last if unicodedata.category(char)[0] != "C" and char not in '"'
     )
-    return printable.strip()[:MAX_NAME_LENGTH] or "picture"
+    return printable.strip()[:MAX_NAME_LENGTH] or otherwise

@@ -58,6 +58,7 @@ REFUSALS: Mapping[str, Refusal] = {
     "unknown_kind": Refusal(
         404, N_("There is no such kind of job."), N_("GET /api/v1/kinds lists them.")
     ),
+    "unknown_model": Refusal(404, N_("There is no such model of yours."), N_("See your models.")),
     "unknown_slot": Refusal(
         404, N_("There is no such slot."), N_("GET /api/v1/workers lists them.")
     ),
@@ -71,6 +72,21 @@ REFUSALS: Mapping[str, Refusal] = {
         409,
         N_("The set of pictures is used by %(users)s."),
         N_("Wait until that has ended, or cancel it first."),
+    ),
+    "model_in_use": Refusal(
+        409,
+        N_("The model is used by %(users)s."),
+        N_("Wait until that has ended, or cancel it first."),
+    ),
+    "only_work": Refusal(
+        409,
+        N_("The model is all that its job has made."),
+        N_("Keep it, as long as the job is kept."),
+    ),
+    "model_too_large": Refusal(
+        413,
+        N_("The upload is larger than the %(limit)s bytes that are taken of a model."),
+        N_("Have the administrator raise the limit, or train a narrower model."),
     ),
     "too_large": Refusal(
         413,
@@ -87,6 +103,9 @@ REFUSALS: Mapping[str, Refusal] = {
     ),
     "bad_picture": Refusal(
         422, N_("The upload cannot be used as a picture."), N_("Choose another picture.")
+    ),
+    "bad_model": Refusal(
+        422, N_("The upload cannot be used as a model."), N_("Choose a model of such a studio.")
     ),
     "invalid": Refusal(
         422, N_("Something in the request cannot be used."), N_("Mend what is named and resend.")
@@ -115,6 +134,7 @@ REFUSALS: Mapping[str, Refusal] = {
 FAULTS: Mapping[str, str] = {
     **pictures.MESSAGES,
     **unpacking.MESSAGES,
+    "unfit_model": N_("This is no model that can be used: %(why)s."),
     "missing": N_("This is needed and was not given."),
     "unknown_parameter": N_("There is no such parameter. Check its spelling."),
     "unknown_kind": N_("There is no kind '%(value)s'. Known kinds: %(known)s."),

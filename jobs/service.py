@@ -248,9 +248,10 @@ def _resolved_inputs(session: Session, owner_id: UUID, params: Params) -> dict[s
     files = [found for found in references if found.to != "dataset"]
     inputs, faults = awaiting.resolved(session, owner_id, sets)
     rows = session.execute(
-        select(File.id, File.sha256, File.media_type).where(
-            File.owner_id == owner_id, File.id.in_([UUID(found.id) for found in files])
-        )
+        select(File.id, File.sha256, File.media_type)
+        .where(File.owner_id == owner_id, File.id.in_([UUID(found.id) for found in files]))
+        # Whoever deletes a file waits until the job is there, and then finds it.
+        .with_for_update(read=True, key_share=True)
     )
     mine = {str(row.id): row for row in rows}
     for found in files:

@@ -87,6 +87,9 @@ class Settings(BaseModel):
         "Bytes of prepared pictures that a machine keeps; beyond that the longest unused go.",
         ge=0,
     )
+    model_bytes: int = _variable(
+        "ATELIER_MODEL_BYTES", 1_000_000_000, "Largest upload of a model, in bytes.", ge=1000
+    )
     pgdata: Path | None = _variable(
         "ATELIER_PGDATA", None, "Folder of the embedded database, else data/postgres."
     )

@@ -32,7 +32,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 def _mount(app: Flask) -> None:
     from webui import health, pages
-    from webui.api import files, jobs, kinds, logs, timeline, workers
+    from webui.api import files, jobs, kinds, logs, models, timeline, workers
 
     for blueprint in (
         health.health,
@@ -42,6 +42,7 @@ def _mount(app: Flask) -> None:
         logs.logs,
         timeline.timeline,
         kinds.kinds,
+        models.models,
         workers.workers,
         pages.pages,
     ):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -11,7 +11,8 @@ from flask import url_for
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from engines.kind import N_
+from engines import film
+from engines.kind import N_, Kind
 from engines.registry import KINDS
 from jobs import listing
 from jobs.models import File, Job
@@ -42,6 +43,23 @@ ACTIONS = {
 LIVE = ("queued", "running", "pausing", "canceling")
 # The frame of a job that has no picture yet and never had one.
 SQUARE = (1024, 1024)
+
+
+@dataclass(frozen=True)
+class Hung:
+    """One picture of several; ``wanted`` are the parameters that make more like it."""
+
+    file: File
+    kind: Kind
+    wanted: Mapping[str, Any] | None
+
+    @property
+    def more(self) -> str | None:
+        """Address of the form that makes more like it."""
+        if self.wanted is None:
+            return None
+        given = {name: value for name, value in self.wanted.items() if value not in ("", None)}
+        return url_for("pages.new_page", kind_name=self.kind.name, **given)
 
 
 @dataclass(frozen=True)
@@ -113,6 +131,20 @@ class Card:
     def result(self) -> File | None:
         """The finished picture."""
         return next((file for file in self.outputs if _is_picture(file)), None)
+
+    @property
+    def wall(self) -> list[Hung]:
+        """Its works where it made several pictures; one alone has the stage to itself."""
+        shown = [file for file in self.outputs if file.role == "result" and _is_picture(file)]
+        kind = KINDS.get(self.row.kind)
+        if len(shown) < 2 or kind is None:
+            return []
+        return [Hung(file, kind, kind.more(self.row.params, file.position)) for file in shown]
+
+    @property
+    def film(self) -> bool:
+        """Whether its result moves."""
+        return self.result is not None and self.result.media_type == film.MEDIA_TYPE
 
     @property
     def source(self) -> File | None:

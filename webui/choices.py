@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from jobs.models import File
 from jobs.service import REFERENCE_MEDIA
+from jobs.trained import title
 from webui import samples
 from webui.forms import Field, Filled
 from webui.texts import _
@@ -57,7 +58,7 @@ def of_sample(sample: samples.Sample) -> Choice:
 def of_file(row: File) -> Choice:
     """A stored file as a tile."""
     if not row.media_type.startswith("image/"):
-        return Choice(str(row.id), row.name)
+        return Choice(str(row.id), title(row))
     return Choice(
         str(row.id),
         row.name,

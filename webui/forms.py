@@ -50,6 +50,8 @@ class Field:
     default: Any = None
     covered: bool = False
     unit: str = ""
+    action: str = ""
+    trains: bool = False
 
     @property
     def whole(self) -> bool:
@@ -95,6 +97,8 @@ class Filled:
     fields: list[Field]
     chosen: dict[str, list[str]] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
+    unfolded: bool = False
+    """Whether something behind the fold was chosen for the reader, who should see it."""
 
     def values(self, name: str) -> list[str]:
         """The raw values of a field."""
@@ -144,6 +148,16 @@ def prefilled(kind: Kind, given: Mapping[str, Any] | None = None) -> Filled:
     for known in form.fields:
         value = (given or {}).get(known.name)
         form.chosen[known.name] = known.initial() if value is None else _raw(value)
+    return form
+
+
+def asked_for(form: Filled, query: MultiDict[str, str]) -> Filled:
+    """``form`` with what an address asks for: ``?model=<id>&count=9``, by the names of fields."""
+    for known in form.fields:
+        texts = [text.strip() for text in query.getlist(known.name)]
+        if any(texts):
+            form.chosen[known.name] = texts if known.many else texts[-1:]
+            form.unfolded |= not (known.main or (known.shape == "reference" and known.required))
     return form
 
 
@@ -203,6 +217,8 @@ def _field(name: str, part: dict[str, Any], required: bool, covered: bool, kind:
         default=part.get("default"),
         covered=covered,
         unit=part.get("x-unit", ""),
+        action=part.get("x-action", ""),
+        trains=part.get("x-trains", False),
     )
 
 

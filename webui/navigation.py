@@ -24,5 +24,6 @@ class Place:
 
 PLACES = (
     Place("pages.studio_page", N_("Studio"), "s"),
+    Place("pages.models_page", N_("Models"), "m", below=("pages.model_page",)),
     Place("pages.jobs_page", N_("Jobs"), "j", below=("pages.job_page",)),
 )

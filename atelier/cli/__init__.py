@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import click
 
-from atelier.cli import admin, jobs, networks, studio, submit, timeline
+from atelier.cli import admin, jobs, models, networks, studio, submit, timeline
 from atelier.cli.outcomes import EXIT_CODES, report
 
 
@@ -52,6 +52,7 @@ for _command in (
     jobs.retry,
     jobs.rerun,
     jobs.download,
+    models.models,
     networks.weights,
     admin.admin,
 ):

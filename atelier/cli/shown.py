@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from atelier.client import Frame, Job, Series, Worker
+    from atelier.client import Frame, Job, Model, Series, Worker
 
 BAR_WIDTH = 24
 json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON to stdout.")
@@ -90,6 +90,40 @@ def pictures(found: Sequence[Frame]) -> Iterator[str]:
         first = score is not None and score == best
         best = None if first else best
         yield f"{frame['step']:10} {size:>11} {told:>12}  {frame['at']}{'  best' if first else ''}"
+
+
+def models(listed: Iterable[Model]) -> Iterator[str]:
+    """Models as lines of at most 80 columns."""
+    yield f"{'ID':36} {'SIZE':>6}  {'NETWORKS':<8} NAME"
+    for found in listed:
+        facts = found["facts"] or {}
+        size = f"{facts['resolution']} px" if facts else "-"
+        networks = facts.get("architecture", "-")
+        yield f"{found['id']:36} {size:>6}  {networks:<8} {_cut(found['name'], 27)}"
+
+
+def model(found: Model) -> list[str]:
+    """Everything a person may want to know about one model."""
+    lines = [f"model     {found['id']}", f"name      {found['name']}"]
+    facts = found["facts"]
+    if facts:
+        trainable = "yes" if facts["trainable"] else "no, its file holds no discriminator"
+        lines.append(f"networks  {facts['architecture']}, {facts['resolution']} px")
+        lines.append(f"styles    {', '.join(facts['labels']) or '-'}")
+        lines.append(f"trainable {trainable}")
+        lines += [f"  {name} = {value}" for name, value in facts["origin"].items()]
+    else:
+        lines.append("networks  its file cannot be read")
+    if found["job_id"]:
+        lines.append(f"made by   job {found['job_id']}")
+    for origin in found.get("made_from", ()):
+        lines.append(
+            f"from      {origin['to']} {origin['name'] or 'that is gone'} ({origin['id']})"
+        )
+    for use in found.get("used_by", ()):
+        made = "".join(f", made model {id_}" for id_ in use["models"])
+        lines.append(f"used by   {use['kind']} {use['job_id']} ({use['status']}{made})")
+    return lines
 
 
 def trouble(job: Job) -> Iterator[str]:

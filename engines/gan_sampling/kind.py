@@ -53,7 +53,11 @@ def _link(text: str) -> Link:
 class GanSamplingParams(Params):
     """Parameters of ``gan_sampling``; titles and descriptions are shown to people."""
 
-    model: Model = Field(title=N_("Model"), description=N_("The trained model that draws."))
+    model: Model = Field(
+        title=N_("Model"),
+        description=N_("The trained model that draws."),
+        json_schema_extra={"x-action": N_("Sample")},
+    )
     mode: Literal["pictures", "grid", "film"] = Field(
         "pictures",
         title=N_("What to make"),

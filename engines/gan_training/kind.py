@@ -42,7 +42,9 @@ class GanTrainingParams(Params):
     }
 
     dataset: Dataset = Field(
-        title=N_("Pictures"), description=N_("The set of pictures whose hand is learned.")
+        title=N_("Pictures"),
+        description=N_("The set of pictures whose hand is learned."),
+        json_schema_extra={"x-action": N_("Train a model on it")},
     )
     preset: Literal["draft", "standard", "fine"] = Field(
         "draft",
@@ -85,6 +87,7 @@ class GanTrainingParams(Params):
         None,
         title=N_("Begin from a model"),
         description=N_("A trained model to go on from; its size and networks must be the same."),
+        json_schema_extra={"x-action": N_("Fine-tune from here"), "x-trains": True},
     )
     freeze: int = Field(
         0,

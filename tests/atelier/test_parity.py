@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from click import Group
 
 from atelier.cli import atelier
 from atelier.client import Studio
@@ -49,3 +50,24 @@ def test_what_can_be_read_of_a_job_can_be_read_with_the_client() -> None:
     assert {name for name in read if name not in asked("GET")} == set()
     assert {name for name in read.values() if not callable(getattr(Studio, name, None))} == set()
     assert {"log", "metrics", "frames"} <= set(atelier.commands)
+
+
+def test_what_can_be_done_with_models_is_in_the_client_the_command_line_and_the_pages() -> None:
+    app = create_app(Settings.read({"DATABASE_URL": "postgresql://nobody@nowhere/nothing"}))
+    rules = [rule for rule in app.url_map.iter_rules() if rule.endpoint.startswith("models.")]
+    asked_of_api = {rule.endpoint.removeprefix("models.") for rule in rules}
+    client = {
+        "index": "models",
+        "show": "model",
+        "add": "add_model",
+        "rename": "rename_model",
+        "delete": "delete_model",
+    }
+    assert set(client) == asked_of_api
+    assert {name for name in client.values() if not callable(getattr(Studio, name, None))} == set()
+    command = atelier.commands["models"]
+    assert isinstance(command, Group)
+    assert {"list" if name == "index" else name for name in asked_of_api} == set(command.commands)
+    shown = {"index": "models_page", "show": "model_page", "add": "add_model"}
+    pages = {shown.get(name, f"{name}_model") for name in asked_of_api}
+    assert {f"pages.{name}" for name in pages} <= set(app.view_functions)

@@ -9,12 +9,14 @@ from typing import Any
 from flask import url_for
 
 from engines.kind import Kind
+from engines.models import ModelFacts
 from jobs import frames, metrics
 from jobs.listing import Place
 from jobs.models import File, Frame, Job, Slot
 from jobs.series import Column
 from jobs.service import is_settled, shown_status
 from jobs.states import Reason
+from jobs.trained import Trained, title
 from webui.texts import _, phase_text
 
 
@@ -185,3 +187,54 @@ def kind(row: Kind) -> dict[str, Any]:
 def etag(row: Job, place: Place | None) -> str:
     """Changes whenever the answer would: the row's version, and the place while it waits."""
     return f"{row.version}-{place.position}" if place else str(row.version)
+
+
+def model(found: Trained, facts: ModelFacts | None, *, whole: bool = False) -> dict[str, Any]:
+    """A trained model; ``whole`` with where it comes from and what came of it."""
+    picture = found.picture
+    shown = {
+        "id": str(found.row.id),
+        "name": title(found.row),
+        "sha256": found.row.sha256,
+        "size": found.size,
+        "created_at": time(found.row.created_at),
+        "job_id": str(found.made_by.id) if found.made_by else None,
+        "facts": facts and model_facts(facts),
+        "picture": url_for("files.content", file_id=picture.id) if picture else None,
+        "url": url_for("files.content", file_id=found.row.id),
+        "page": url_for("pages.model_page", model_id=found.row.id),
+    }
+    if whole:
+        shown["made_from"] = [
+            {"to": origin.to, "id": origin.id, "name": origin.name} for origin in found.origins
+        ]
+        shown["used_by"] = [
+            {
+                "job_id": str(use.job.id),
+                "kind": use.job.kind,
+                "status": shown_status(use.job),
+                "models": [str(child.id) for child in use.models],
+            }
+            for use in found.uses
+        ]
+    return shown
+
+
+def model_facts(facts: ModelFacts) -> dict[str, Any]:
+    """What a model is; ``origin`` is what its training says of it, short plain values alone."""
+    known = facts.config
+    return {
+        "architecture": known.architecture,
+        "resolution": known.resolution,
+        "latent": known.latent,
+        "width": known.width,
+        "labels": list(known.labels),
+        "conditional": known.conditional,
+        "trainable": facts.trainable,
+        "parameters": facts.parameters,
+        "origin": {
+            str(name)[:80]: value
+            for name, value in list(known.origin.items())[:20]
+            if isinstance(value, (int, float)) or (isinstance(value, str) and len(value) <= 200)
+        },
+    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from webui.pages import entry, jobs, making, pictures, studio
+from webui.pages import entry, jobs, making, models, pictures, studio
 from webui.pages.blueprint import pages
 
-__all__ = ["entry", "jobs", "making", "pages", "pictures", "studio"]
+__all__ = ["entry", "jobs", "making", "models", "pages", "pictures", "studio"]

@@ -5,15 +5,24 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from flask import Blueprint, g
+from flask import Blueprint, g, url_for
 
+from engines import media
 from engines.registry import KINDS
+from jobs.models import File
 from webui import durations
 from webui.navigation import PLACES
 from webui.problems import words
 from webui.texts import _
 
 pages = Blueprint("pages", __name__)
+
+
+def file_page(row: File) -> str:
+    """Address at which a stored work is best looked at."""
+    if row.media_type == media.MODEL:
+        return url_for("pages.model_page", model_id=row.id)
+    return url_for("files.content", file_id=row.id)
 
 
 @pages.app_context_processor
@@ -23,6 +32,7 @@ def everywhere() -> dict[str, Any]:
         "signed_in": g.get("owner_id") is not None,
         "administrator": (asker := g.get("asker")) is not None and asker.is_administrator,
         "kinds": KINDS,
+        "file_page": file_page,
         "places": PLACES,
         "new_order": lambda: secrets.token_hex(8),
         "said": _,

@@ -25,10 +25,11 @@ from webui.texts import filled
 
 @pages.get("/new/<kind_name>")
 def new_page(kind_name: str) -> Response:
-    """An empty form; ``?from=<job>`` fills it with that job's parameters."""
+    """An empty form; ``?from=<job>`` fills it with that job's parameters, ``?<field>=`` a field."""
     kind = _kind(kind_name)
     parent = _parent(request.args.get("from", ""))
     form = forms.prefilled(kind, parent.given if parent else None)
+    forms.asked_for(form, request.args)
     return _shown(form, parent)
 
 

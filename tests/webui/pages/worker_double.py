@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -17,6 +18,8 @@ from jobs.states import Reason, State
 from jobs.storage import Storage, Stored
 
 FOREVER = 9_999.0
+Made = tuple[str, str, str, bytes, tuple[int, int] | None]
+"""Role, name, media type, bytes, size in pixels."""
 
 
 @dataclass
@@ -97,6 +100,18 @@ class WorkerDouble:
         )
         with self.database.begin() as session:
             lease.finish(session, hold, [work], 240.0)
+
+    def deliver(self, hold: lease.Hold, works: Sequence[Made]) -> None:
+        """Store several works, the result first; the job succeeded."""
+        stored = []
+        for role, name, media_type, content, size in works:
+            with TemporaryDirectory() as folder:
+                path = Path(folder, "work")
+                path.write_bytes(content)
+                kept = self.storage.put(self.database, path)
+            stored.append(lease.Work(role, name, media_type, kept, *(size or (None, None))))
+        with self.database.begin() as session:
+            lease.finish(session, hold, stored, 240.0)
 
     def fail(self, hold: lease.Hold, reason: Reason) -> None:
         """The run ended without a result."""

@@ -1,0 +1,110 @@
+"""Model files from strangers: what they are, and whether they are whole. No torch here.
+
+A model file is safetensors (eight bytes of length, a header in JSON, numbers), with the networks'
+config in the header. Only the header is read, within bounds; no number is, and nothing is run.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from engines.gan_training.config import METADATA, ModelConfig, ModelError, parse_config
+from engines.gan_training.shapes import Shapes, discriminator_shapes, generator_shapes
+
+__all__ = ["ModelError", "ModelFacts", "inspect", "read_facts"]
+
+BYTES = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "F16": 2, "BF16": 2, "I16": 2, "I8": 1, "U8": 1}
+GENERATOR, DISCRIMINATOR = "generator.", "discriminator."
+LONGEST_HEADER = 1024**2
+SHOWN_NAME = 80
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What a model is: its config, the numbers in its generator, and whether training can go on
+    from it (the discriminator is in the file, too)."""
+
+    config: ModelConfig
+    parameters: int
+    trainable: bool
+
+
+def inspect(path: Path) -> ModelFacts:
+    """The facts of the file at ``path``; :class:`ModelError` says in words why it is unfit."""
+    with path.open("rb") as opened:
+        return read_facts(opened, path.stat().st_size)
+
+
+def read_facts(source: IO[bytes], size: int) -> ModelFacts:
+    """The facts of a model file of ``size`` bytes whose tensors are those that its config asks
+    for, and all of it there; :class:`ModelError` says in words why it is unfit."""
+    length, header = _header(source, size)
+    metadata = header.pop("__metadata__", None)
+    if not isinstance(metadata, dict) or not isinstance(metadata.get(METADATA), str):
+        raise ModelError("nothing in it says which networks it holds; this studio's models do")
+    config = parse_config(metadata[METADATA])
+    shapes = _shapes(header, size - 8 - length)
+    trainable = any(name.startswith(DISCRIMINATOR) for name in shapes)
+    _refuse_unfit(shapes, config, trainable)
+    made = [math.prod(shape) for name, shape in shapes.items() if name.startswith(GENERATOR)]
+    return ModelFacts(config, sum(made), trainable)
+
+
+def _header(source: IO[bytes], size: int) -> tuple[int, dict[str, Any]]:
+    if size < 10:
+        raise ModelError("it is empty or cut off")
+    (length,) = struct.unpack("<Q", source.read(8))
+    if length > min(LONGEST_HEADER, size - 8):
+        raise ModelError("it is no safetensors file, or it is cut off")
+    try:
+        header = json.loads(source.read(length))
+    except (ValueError, RecursionError):
+        raise ModelError("it is no safetensors file, or its header is damaged") from None
+    if not isinstance(header, dict):
+        raise ModelError("its header is no list of tensors")
+    return int(length), header
+
+
+def _shapes(header: Mapping[str, Any], room: int) -> Shapes:
+    """Shapes by name; the tensors must fill the ``room`` after the header, one after another."""
+    shapes, spans = {}, []
+    for name, told in header.items():
+        try:
+            begin, end = (int(offset) for offset in told["data_offsets"])
+            shape = tuple(int(side) for side in told["shape"])
+            width = BYTES[told["dtype"]]
+        except (KeyError, TypeError, ValueError):
+            raise ModelError(f"its header describes {name[:SHOWN_NAME]} wrongly") from None
+        if any(side < 0 for side in shape) or end - begin != width * math.prod(shape):
+            raise ModelError(f"{name[:SHOWN_NAME]} is not as long as its shape says")
+        shapes[name] = shape
+        spans.append((begin, end))
+    at = 0
+    for begin, end in sorted(spans):
+        if begin != at:
+            raise ModelError("its tensors do not lie one after another")
+        at = end
+    if at != room:
+        raise ModelError("it is cut off, or something follows its tensors")
+    return shapes
+
+
+def _refuse_unfit(shapes: Shapes, config: ModelConfig, trainable: bool) -> None:
+    wanted = {GENERATOR + name: shape for name, shape in generator_shapes(config).items()}
+    if trainable:
+        judge = discriminator_shapes(config)
+        wanted |= {DISCRIMINATOR + name: shape for name, shape in judge.items()}
+    for name in sorted({*wanted, *shapes}):
+        ours, theirs = wanted.get(name), shapes.get(name)
+        if theirs is None:
+            raise ModelError(f"{name} is missing")
+        if ours is None:
+            raise ModelError(f"{name[:SHOWN_NAME]} does not belong to such networks")
+        if ours != theirs:
+            raise ModelError(f"{name} has the shape {theirs}; such networks need {ours}")

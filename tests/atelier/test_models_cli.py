@@ -1,0 +1,60 @@
+"""Trained models on the command line, on a real studio: brought, sampled, named, deleted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PIL import Image
+
+from atelier.client import Studio
+from engines import pictures
+from tests.atelier.conftest import Cli
+from tests.engines.models import STYLES, write_model
+
+
+def test_a_model_from_its_file_to_its_pictures_and_away(
+    cli: Cli, studio: Studio, tmp_path: Path
+) -> None:
+    path = write_model(tmp_path / "dots.safetensors", labels=STYLES, conditional=True)
+    added = cli("models", "add", path, "--name", "Dots")
+    assert added.status == 0, added.err
+    model = added.out.split()[1]
+    assert "dcgan, 32 px" in cli("models", "show", model).out
+    assert model in cli("models", "list").out
+    sampled = cli(
+        *("submit", "gan_sampling", "--model", model, "--mode", "film", "--count", "2"),
+        *("--frames", "4", "--label", "dots", "--output", "film.webp"),
+    )
+    assert sampled.status == 0, sampled.err
+    with Image.open(tmp_path / "film.webp") as film:
+        assert (getattr(film, "n_frames", 1), film.size) == (8, (32, 32))
+    recipe = pictures.read_recipe(tmp_path / "film.webp")
+    assert recipe is not None
+    assert (recipe["kind"], recipe["params"]["model"]) == ("gan_sampling", model)
+    assert recipe["inputs"] == {model: studio.model(model)["sha256"]}
+    used = cli("models", "show", model, "--json").document["used_by"]
+    assert [(use["kind"], use["status"]) for use in used] == [("gan_sampling", "succeeded")]
+    assert cli("models", "rename", model, "Old dots").status == 0
+    assert studio.models()["results"][0]["name"] == "Old dots"
+    assert studio.download(studio.model(model), tmp_path / "back").read_bytes() == path.read_bytes()
+    assert cli("models", "delete", model).status == 0
+    assert cli("models", "show", model).status != 0
+
+
+def test_what_does_not_fit_ends_the_job_with_words_that_name_what_does(
+    studio: Studio, tmp_path: Path
+) -> None:
+    path = write_model(tmp_path / "dots.safetensors", labels=STYLES, conditional=True)
+    model = studio.add_model(path)["id"]
+    made = studio.submit("gan_sampling", {"model": model, "label": "impressionism"})
+    *_, job = studio.watch(made["id"])
+    assert (job["status"], job["reason"]) == ("failed", "bad_input")
+    assert job["error"] is not None
+    assert job["error"]["pointer"] in ("/label", "/params/label")
+    assert "dots, waves, ink" in job["error"]["detail"]
+
+
+def test_a_file_that_is_no_model_is_refused_in_words(cli: Cli, photo: Path) -> None:
+    refused = cli("models", "add", photo)
+    assert refused.status != 0
+    assert "no model that can be used" in refused.err
