@@ -249,4 +249,5 @@ GAN_TRAINING = Kind(
     engine="engines.gan_training.engine:GanTraining",
     state_version=1,
     stall_seconds=300.0,
+    pieces=True,
 )
