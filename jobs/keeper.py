@@ -20,21 +20,20 @@ from sqlalchemy import ColumnElement, Connection, delete, func, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from jobs import audit, awaiting, figures, lease, process_log, rescue, slots
+from jobs import (
+    audit,
+    awaiting,
+    backup,
+    figures,
+    lease,
+    process_log,
+    references,
+    rescue,
+    slots,
+)
 from jobs.checks import Checks
 from jobs.database import Database, DatabaseDownError, connect
-from jobs.models import (
-    DATASET_BLOBS,
-    Blob,
-    Checkpoint,
-    Dataset,
-    File,
-    Frame,
-    IdempotencyKey,
-    Job,
-    Slot,
-    Token,
-)
+from jobs.models import Blob, IdempotencyKey, Job, Slot, Token
 from jobs.moves import lock_job, move
 from jobs.queue import Waker, make_app
 from jobs.settings import Settings, SettingsError
@@ -192,6 +191,8 @@ class Keeper:
             gone = Slot.beat_at < func.now() - text(f"interval '{SLOT_LIFETIME}'")
             session.execute(delete(Slot).where(gone))
         with self._database.begin() as session:
+            if not backup.may_sweep(session):
+                return
             for sha256 in _unreferenced(session):
                 # The row is locked until the bytes are gone: a put of the same waits for us.
                 self._storage.remove(sha256)
@@ -206,12 +207,7 @@ def _unreferenced(session: Session) -> list[str]:
     query = (
         select(Blob.sha256)
         .where(
-            Blob.touched_at < func.now() - text(f"interval '{BLOB_GRACE}'"),
-            ~select(File.id).where(File.sha256 == Blob.sha256).exists(),
-            ~select(Checkpoint.id).where(Checkpoint.sha256 == Blob.sha256).exists(),
-            ~select(Frame.job_id).where(Frame.sha256 == Blob.sha256).exists(),
-            ~select(Job.id).where(Job.preview_sha256 == Blob.sha256).exists(),
-            *(~select(Dataset.id).where(each == Blob.sha256).exists() for each in DATASET_BLOBS),
+            Blob.touched_at < func.now() - text(f"interval '{BLOB_GRACE}'"), references.unneeded()
         )
         .limit(SWEEP_BATCH)
         .with_for_update(skip_locked=True, of=Blob)

@@ -72,9 +72,9 @@ def move(
 ) -> Job:
     """Move a locked ``job`` to ``target`` and append the event; returns the fresh row.
 
-    ``by`` names who did it: ``owner``, ``worker``, ``keeper``, or ``studio`` in the course of the
-    owner's request. ``values`` are further columns to set. Raises ValueError for a move that
-    :data:`jobs.states.MOVES` does not know.
+    ``by`` names who did it: ``owner``, ``worker``, ``keeper``, ``restore``, or ``studio`` in the
+    course of the owner's request. ``values`` are further columns to set. Raises ValueError for a
+    move that :data:`jobs.states.MOVES` does not know.
     """
     source = State(job.state)
     if (source, target) not in MOVES:

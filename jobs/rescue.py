@@ -46,12 +46,21 @@ def rescue_predecessor(session: Session, slot: str) -> Sequence[Job]:
     ]
 
 
-def _put_back(session: Session, job: Job, *, by: str) -> Job:
+def rescue_restored(session: Session) -> Sequence[Job]:
+    """Requeue all that ran when a backup was made; only for a studio that does not run yet."""
+    found = session.scalars(select(Job.id).where(Job.state == str(State.RUNNING))).all()
+    jobs = [lock_job(session, job_id) for job_id in found]
+    return [_put_back(session, job, by="restore", reason=Reason.RESTORED) for job in jobs]
+
+
+def _put_back(session: Session, job: Job, *, by: str, reason: Reason = Reason.WORKER_LOST) -> Job:
     """The fence rises with the next claim; until then a worker that comes back after all finds
     its row no longer running."""
     if job.wanted == Wanted.CANCEL:
-        reason, now = Reason.CANCELED_BY_USER, func.clock_timestamp()
-        return move(session, job, State.CANCELED, by=by, reason=reason, ended_at=now)
+        now = func.clock_timestamp()
+        return move(
+            session, job, State.CANCELED, by=by, reason=Reason.CANCELED_BY_USER, ended_at=now
+        )
     if job.wanted == Wanted.PAUSE:
         return move(session, job, State.PAUSED, by=by, reason=Reason.PAUSED_BY_USER)
-    return move(session, job, State.QUEUED, by=by, reason=Reason.WORKER_LOST)
+    return move(session, job, State.QUEUED, by=by, reason=reason)

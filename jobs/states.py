@@ -48,6 +48,7 @@ class Reason(Word):
     SMALLER_PIECES = "smaller_pieces", N_("Memory ran out; it goes on in smaller pieces.")
     WORKER_LOST = "worker_lost", N_("Its machine went away; it goes on from its checkpoint.")
     WORKER_STOPPED = "worker_stopped", N_("Its machine was stopped; it goes on elsewhere.")
+    RESTORED = "restored", N_("The studio was restored from a backup; it goes on from there.")
     STALLED = "stalled", N_("It showed no sign of life for too long. Retry it.")
     POISONED = "poisoned", N_("It broke at the same place every time. Change it and run it again.")
     TIMED_OUT = "timed_out", N_("Its deadline passed. Retry it with more time.")

@@ -67,6 +67,19 @@ class Storage:
                 raise StorageError(f"cannot store {stored.sha256}: {failed}") from failed
         return stored
 
+    def bring(self, source: Path, sha256: str) -> bool:
+        """Store a file whose row will come with a restored database; False if it was there.
+
+        Raises :class:`StorageError`.
+        """
+        if self.holds(sha256):
+            return False
+        try:
+            self._write(source, sha256)
+        except OSError as failed:
+            raise StorageError(f"cannot store {sha256}: {failed}") from failed
+        return True
+
     def fetch(self, sha256: str, target: Path) -> None:
         """Copy a stored file to ``target``, which appears whole or not at all.
 

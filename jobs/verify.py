@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from jobs import audit
+from jobs import audit, references
 from jobs.checkpoints import NEWEST_KEPT
 from jobs.database import Database
 from jobs.history import History
@@ -138,7 +138,7 @@ class Verifier:
             with self._database.begin() as session:
                 query = select(Blob.sha256).where(Blob.sha256 > last).order_by(Blob.sha256)
                 names = session.scalars(query.limit(BLOBS_AT_A_TIME)).all()
-                needed = _needed(session, names)
+                needed = references.needed_among(session, names)
             if not names:
                 return
             last = names[-1]
@@ -264,13 +264,6 @@ def _wrong_shares(
     )
     for owner_id, resource, *counts in session.execute(query):
         yield owner_id, resource, (counts[0], counts[1]), (counts[2], counts[3])
-
-
-def _needed(session: Session, names: Sequence[str]) -> set[str]:
-    """Those of these blobs that anything refers to."""
-    columns = (File.sha256, Checkpoint.sha256, Frame.sha256, Job.preview_sha256, *DATASET_BLOBS)
-    found = (session.scalars(select(column).where(column.in_(names))) for column in columns)
-    return {name for each in found for name in each if name is not None}
 
 
 def _referrers(session: Session, sha256: str) -> list[tuple[str, str, str | None]]:

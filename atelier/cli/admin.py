@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from atelier.cli import records, shown
+from atelier.cli import backups, records, shown
 from atelier.cli.connection import WATCH_PATIENCE_SECONDS, connect
 from atelier.cli.shown import json_option
 
@@ -55,6 +55,8 @@ def undrain(slot: str, as_json: bool) -> None:
 
 admin.add_command(records.verify)
 admin.add_command(records.recount)
+admin.add_command(backups.backup)
+admin.add_command(backups.restore)
 admin.add_command(records.metrics_token)
 
 
