@@ -22,8 +22,9 @@ from uuid import uuid4
 
 import requests
 
+from atelier.people import People
 from atelier.problems import TransferError
-from atelier.transport import Transport, seconds
+from atelier.transport import seconds
 
 ENDED = frozenset({"succeeded", "failed", "canceled"})
 CHUNK = 1 << 18
@@ -163,7 +164,7 @@ class Worker(TypedDict):
     last_beat_seconds: float
 
 
-class Studio(Transport):
+class Studio(People):
     """One studio. ``patience`` is how many seconds a request is tried again while it is away."""
 
     def kinds(self) -> list[Kind]:

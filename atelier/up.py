@@ -20,11 +20,19 @@ def up(settings: Settings, say: Say) -> None:
     """Start everything, say where it is, keep it alive until someone asks to stop."""
     with contextlib.suppress(StopAskedError), serving(settings, say) as stack:
         say(f"Studio: {stack.address}")
-        say(f"Open this once to log in: {login_address(stack.settings, public_address(stack))}")
+        say(how_to_come_in(stack))
         say("Ctrl-C stops it.")
         while True:
             stack.turn(3600)
     say("Stopped.")
+
+
+def how_to_come_in(stack: Stack) -> str:
+    """What a person does first: an address that logs in once, or where accounts are asked for."""
+    if stack.settings.with_accounts:
+        sign_in = f"{public_address(stack)}/sign-in"
+        return f"Sign in at {sign_in}. The first time: atelier admin invite --administrator"
+    return f"Open this once to log in: {login_address(stack.settings, public_address(stack))}"
 
 
 @contextlib.contextmanager

@@ -51,6 +51,14 @@ class Action(Word):
     JOB_PRIORITY = "job.priority", N_("changed the priority of a job")
     JOB_FRONT = "job.front", N_("moved a job to the front")
     JOB_REQUEUED = "job.requeued", N_("queued a failed job again")
+    PERSON_INVITED = "person.invited", N_("invited somebody")
+    PERSON_UNINVITED = "person.uninvited", N_("took an invitation back")
+    PERSON_CREATED = "person.created", N_("made an account")
+    PERSON_ROLE = "person.role", N_("changed the role of a person")
+    PERSON_LIMITS = "person.limits", N_("changed the limits of a person")
+    PERSON_DISABLED = "person.disabled", N_("closed an account")
+    PERSON_ENABLED = "person.enabled", N_("opened an account again")
+    PERSON_RESET = "person.reset", N_("made a link that sets a password")
 
 
 @dataclass(frozen=True)

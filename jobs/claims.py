@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, literal_column, select
 from sqlalchemy.orm import Session
 
+from jobs import quotas
 from jobs.models import Job, OwnerShare
 from jobs.moves import lock_share
 from jobs.states import State
@@ -48,8 +49,9 @@ def _when_free(session: Session, owner_id: UUID, resource: str, running_limit: i
     those deadlock. If the wait made it ineligible, rolling back the savepoint gives its lock back.
     """
     with session.begin_nested() as trial:
-        share = lock_share(session, owner_id, resource)
-        if share.waiting > 0 and share.running < running_limit:
+        lock_share(session, owner_id, resource)
+        still = _eligible(resource, running_limit).where(OwnerShare.owner_id == owner_id)
+        if session.execute(still).scalar_one_or_none() is not None:
             # Asked only now that the share is ours: it sees what the one before us left.
             job = session.execute(_best(resource, owner_id)).scalar_one_or_none()
             if job is not None:
@@ -65,7 +67,7 @@ def _eligible(resource: str, running_limit: int) -> Select[UUID]:
         .where(
             OwnerShare.resource == resource,
             OwnerShare.waiting > literal_column("0"),
-            OwnerShare.running < running_limit,
+            quotas.may_run(running_limit),
         )
         .order_by(OwnerShare.running, OwnerShare.served_at)
         .limit(1)

@@ -10,26 +10,34 @@ from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from engines import pictures
+from jobs import quotas
 from jobs.database import Database
 from jobs.ids import new_id
 from jobs.models import File
 from jobs.refusals import RefusedError
+from jobs.settings import Settings
 from jobs.storage import Storage
 
 MAX_NAME_LENGTH = 200
 
 
 def upload_picture(
-    database: Database, storage: Storage, owner_id: UUID, source: Path, name: str
+    database: Database,
+    storage: Storage,
+    owner_id: UUID,
+    source: Path,
+    name: str,
+    settings: Settings,
 ) -> File:
     """Check and keep an uploaded picture.
 
-    Raises :class:`engines.pictures.PictureError`, StorageError, DatabaseDownError; whatever is
-    raised, nothing is left that anybody could see.
+    Raises :class:`engines.pictures.PictureError`, :class:`RefusedError` (``disk_used``),
+    StorageError, DatabaseDownError; whatever is raised, nothing is left that anybody could see.
     """
     facts = pictures.inspect(source)
     stored = storage.put(database, source)
     with database.begin() as session:
+        quotas.check_disk(session, owner_id, stored.size, settings)
         return session.execute(
             insert(File)
             .values(

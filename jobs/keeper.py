@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from jobs import (
+    attempts,
     audit,
     awaiting,
     backup,
@@ -33,7 +34,7 @@ from jobs import (
 )
 from jobs.checks import Checks
 from jobs.database import Database, DatabaseDownError, connect
-from jobs.models import Blob, IdempotencyKey, Job, Slot, Token
+from jobs.models import Blob, IdempotencyKey, Invitation, Job, ShareLink, Slot, Token
 from jobs.moves import lock_job, move
 from jobs.queue import Waker, make_app
 from jobs.settings import Settings, SettingsError
@@ -185,7 +186,9 @@ class Keeper:
     def sweep(self) -> None:
         """Forget expired secrets and keys, slots long gone, and bytes that nothing refers to."""
         with self._database.begin() as session:
-            session.execute(delete(Token).where(Token.expires_at < func.now()))
+            for secret in (Token, Invitation, ShareLink):
+                session.execute(delete(secret).where(secret.expires_at < func.now()))
+            attempts.sweep(session)
             old_key = IdempotencyKey.created_at < func.now() - text(f"interval '{KEY_LIFETIME}'")
             session.execute(delete(IdempotencyKey).where(old_key))
             gone = Slot.beat_at < func.now() - text(f"interval '{SLOT_LIFETIME}'")

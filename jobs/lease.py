@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
-from jobs import checkpoints, claims, frames, metrics
+from jobs import checkpoints, claims, frames, metrics, quotas
 from jobs.frames import Shown
 from jobs.ids import new_id
 from jobs.models import Checkpoint, File, Job
@@ -81,10 +81,20 @@ class Work:
 
 
 def claim(
-    session: Session, slot: str, resource: str, lease: float, running_limit: int
+    session: Session,
+    slot: str,
+    resource: str,
+    lease: float,
+    running_limit: int,
+    gpu_hours: float = 0.0,
 ) -> Claim | None:
-    """Give the slot the best waiting job of the owner who has least running; None if none waits."""
+    """Give the slot the best waiting job of the owner who has least running; None if none waits.
+
+    ``running_limit`` and ``gpu_hours`` (a week; 0 is no limit) hold for owners without their own.
+    """
     best = claims.lock_next(session, resource, running_limit)
+    while best is not None and quotas.rests(session, best.owner_id, resource, gpu_hours):
+        best = claims.lock_next(session, resource, running_limit)
     if best is None:
         return None
     now = func.clock_timestamp()
@@ -291,6 +301,8 @@ def _end(
     if target in ENDED:
         values["ended_at"] = func.clock_timestamp()
     told = {"error": error} if error else {}
+    if job.resource == "gpu":
+        quotas.note_gpu(session, job.owner_id, run_seconds)
     move(
         session,
         job,

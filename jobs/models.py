@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -22,8 +22,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from jobs.roles import Role
-from jobs.states import DatasetState, State, Wanted
+from jobs.roles import Access, Role
+from jobs.states import DatasetState, State, Wanted, Word
 
 
 class Base(DeclarativeBase):
@@ -47,15 +47,18 @@ class Base(DeclarativeBase):
     }
 
 
-def _one_of(
-    column: str, words: type[State] | type[Wanted] | type[DatasetState] | type[Role]
-) -> CheckConstraint:
+def _one_of(column: str, words: type[Word]) -> CheckConstraint:
     listed = ", ".join(f"'{word}'" for word in words)
     return CheckConstraint(f"{column} IN ({listed})", name=column)
 
 
 class Owner(Base):
-    """A person everything else belongs to; a local studio has one."""
+    """A person everything else belongs to; a local studio has one.
+
+    ``password`` is an Argon2 hash. ``totp_secret`` (base32) counts once a code has confirmed it,
+    until then it is ``totp_pending``; ``totp_step`` is the last time step whose code was used.
+    Limits that are NULL are the studio's own.
+    """
 
     __tablename__ = "owner"
     __table_args__ = (_one_of("role", Role),)
@@ -63,25 +66,106 @@ class Owner(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(unique=True)
     role: Mapped[str] = mapped_column(server_default=text("'artist'"))
+    password: Mapped[str | None]
+    language: Mapped[str | None]
+    disabled_at: Mapped[datetime | None]
+    totp_secret: Mapped[str | None]
+    totp_pending: Mapped[str | None]
+    totp_step: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    running_limit: Mapped[int | None]
+    waiting_limit: Mapped[int | None]
+    disk_limit: Mapped[int | None] = mapped_column(BigInteger)
+    gpu_hours_limit: Mapped[float | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class Token(Base):
-    """A secret that proves an owner, kept as its SHA-256. ``login`` tokens work once.
+    """A secret that proves an owner, kept as its SHA-256.
 
-    ``metrics`` tokens read /metrics and nothing else.
+    ``login`` and ``reset`` tokens work once; a ``half`` one says that the password was right and
+    the second factor is still to come; ``metrics`` ones read /metrics and nothing else. ``access``
+    bounds what an ``api`` token may do.
     """
 
     __tablename__ = "token"
     __table_args__ = (
-        CheckConstraint("scope IN ('api', 'session', 'login', 'metrics')", name="scope"),
+        CheckConstraint(
+            "scope IN ('api', 'session', 'login', 'metrics', 'reset', 'half')", name="scope"
+        ),
+        _one_of("access", Access),
     )
 
     sha256: Mapped[bytes] = mapped_column(primary_key=True)
+    id: Mapped[UUID] = mapped_column(unique=True, server_default=func.gen_random_uuid())
     owner_id: Mapped[UUID] = mapped_column(ForeignKey("owner.id"), index=True)
     scope: Mapped[str]
+    access: Mapped[str] = mapped_column(server_default=text("'admin'"))
+    name: Mapped[str] = mapped_column(server_default=text("''"))
     expires_at: Mapped[datetime]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    used_at: Mapped[datetime | None]
+
+
+class Invitation(Base):
+    """A link that lets somebody become a person of the studio, once."""
+
+    __tablename__ = "invitation"
+    __table_args__ = (_one_of("role", Role),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    sha256: Mapped[bytes] = mapped_column(unique=True)
+    role: Mapped[str]
+    note: Mapped[str] = mapped_column(server_default=text("''"))
+    invited_by: Mapped[UUID | None] = mapped_column(ForeignKey("owner.id"))
+    expires_at: Mapped[datetime]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class RecoveryCode(Base):
+    """A code that stands in for the second factor once; deleted when it is used."""
+
+    __tablename__ = "recovery_code"
+
+    owner_id: Mapped[UUID] = mapped_column(ForeignKey("owner.id"), primary_key=True)
+    sha256: Mapped[bytes] = mapped_column(primary_key=True)
+
+
+class Attempt(Base):
+    """How often something was tried in vain, by a hash of what is protected; ``free_at`` is when
+    the next try is heard."""
+
+    __tablename__ = "attempt"
+
+    key: Mapped[bytes] = mapped_column(primary_key=True)
+    failures: Mapped[int] = mapped_column(server_default=text("0"))
+    free_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    tried_at: Mapped[datetime] = mapped_column(server_default=func.now(), index=True)
+
+
+class GpuUse(Base):
+    """Seconds an owner's runs had a GPU, by the UTC day on which their attempts ended."""
+
+    __tablename__ = "gpu_use"
+
+    owner_id: Mapped[UUID] = mapped_column(ForeignKey("owner.id"), primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    seconds: Mapped[float]
+
+
+class ShareLink(Base):
+    """A link that shows one file to whoever has it. Its address is signed with ``key``; deleting
+    the row revokes it."""
+
+    __tablename__ = "share_link"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    owner_id: Mapped[UUID] = mapped_column(ForeignKey("owner.id"), index=True)
+    file_id: Mapped[UUID] = mapped_column(ForeignKey("file.id", ondelete="CASCADE"), index=True)
+    key: Mapped[bytes]
+    recipe: Mapped[bool]
+    expires_at: Mapped[datetime]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    views: Mapped[int] = mapped_column(server_default=text("0"))
 
 
 class Blob(Base):
@@ -104,7 +188,7 @@ class File(Base):
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    owner_id: Mapped[UUID] = mapped_column(ForeignKey("owner.id"))
+    owner_id: Mapped[UUID] = mapped_column(ForeignKey("owner.id"), index=True)
     sha256: Mapped[str] = mapped_column(ForeignKey("blob.sha256"), index=True)
     role: Mapped[str]
     job_id: Mapped[UUID | None] = mapped_column(ForeignKey("job.id"), index=True)
@@ -330,7 +414,11 @@ class Checkpoint(Base):
 
 
 class OwnerShare(Base):
-    """How many jobs an owner has waiting and running on a resource; a claim locks this row."""
+    """How many jobs an owner has waiting and running on a resource; a claim locks this row.
+
+    The owner's own limits stand here once more, so that a claim reads nothing else. Until
+    ``rest_until`` none of the jobs is started.
+    """
 
     __tablename__ = "owner_share"
     __table_args__ = (
@@ -349,6 +437,9 @@ class OwnerShare(Base):
     waiting: Mapped[int] = mapped_column(server_default=text("0"))
     running: Mapped[int] = mapped_column(server_default=text("0"))
     served_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    running_limit: Mapped[int | None]
+    gpu_hours_limit: Mapped[float | None]
+    rest_until: Mapped[datetime | None]
 
 
 class Tally(Base):

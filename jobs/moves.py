@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
-from jobs.models import Event, Job, OwnerShare, Tally
+from jobs.models import Event, Job, Owner, OwnerShare, Tally
 from jobs.states import MOVES, Reason, State, Wanted
 
 # What the tally calls the end of a job that was deleted.
@@ -31,10 +31,11 @@ class UnknownJobError(Exception):
 
 
 def lock_share(session: Session, owner_id: UUID, resource: str) -> OwnerShare:
-    """Lock the owner's share of a resource, made at its first use."""
-    session.execute(
-        upsert(OwnerShare).values(owner_id=owner_id, resource=resource).on_conflict_do_nothing()
-    )
+    """Lock the owner's share of a resource, made at its first use with the owner's own limits."""
+    limits = select(Owner.running_limit, Owner.gpu_hours_limit).where(Owner.id == owner_id)
+    first = limits.add_columns(literal(owner_id), literal(resource))
+    columns = ["running_limit", "gpu_hours_limit", "owner_id", "resource"]
+    session.execute(upsert(OwnerShare).from_select(columns, first).on_conflict_do_nothing())
     return session.execute(
         select(OwnerShare)
         .where(OwnerShare.owner_id == owner_id, OwnerShare.resource == resource)

@@ -34,6 +34,21 @@ REFUSALS: Mapping[str, Refusal] = {
         N_("You are not signed in, or your token is unknown or expired."),
         N_("Send 'Authorization: Bearer <token>', or open the address the studio printed."),
     ),
+    "wrong_password": Refusal(
+        401,
+        N_("This name and password do not fit."),
+        N_("Check both. An administrator can give you a link that sets a new password."),
+    ),
+    "wrong_code": Refusal(
+        401,
+        N_("This code does not fit."),
+        N_("Take the one that your app shows now, or a recovery code that you have not used yet."),
+    ),
+    "sign_in_again": Refusal(
+        401,
+        N_("Your password was given too long ago."),
+        N_("Sign in again."),
+    ),
     "forbidden": Refusal(
         403,
         N_("The request does not come from this studio's own page."),
@@ -43,6 +58,29 @@ REFUSALS: Mapping[str, Refusal] = {
         403,
         N_("This is for administrators of the studio."),
         N_("Ask an administrator, or sign in as one."),
+    ),
+    "token_too_weak": Refusal(
+        403,
+        N_("This token may not do that; it takes one with the access '%(access)s'."),
+        N_("Use a token that may, or make one on your account's page."),
+    ),
+    "without_accounts": Refusal(
+        403,
+        N_("This studio has no accounts: it is its owner's alone."),
+        N_("Set PUBLIC_URL or ATELIER_ACCOUNTS=on to let others in."),
+    ),
+    "second_factor_on": Refusal(
+        409,
+        N_("The second factor is on already."),
+        N_("Turn it off first to set it up with another app."),
+    ),
+    "second_factor_off": Refusal(
+        409, N_("There is no second factor to have codes for."), N_("Turn it on first.")
+    ),
+    "last_administrator": Refusal(
+        409,
+        N_("The studio's last administrator stays one."),
+        N_("Make somebody else an administrator first."),
     ),
     "forbidden_host": Refusal(
         403,
@@ -61,6 +99,30 @@ REFUSALS: Mapping[str, Refusal] = {
     "unknown_model": Refusal(404, N_("There is no such model of yours."), N_("See your models.")),
     "unknown_slot": Refusal(
         404, N_("There is no such slot."), N_("GET /api/v1/workers lists them.")
+    ),
+    "unknown_person": Refusal(
+        404, N_("There is no such person."), N_("GET /api/v1/admin/people lists them.")
+    ),
+    "unknown_invitation": Refusal(
+        404,
+        N_("There is no such invitation."),
+        N_("It was accepted, taken back, or has expired."),
+    ),
+    "unknown_token": Refusal(
+        404, N_("There is no such token or session of yours."), N_("It may have ended by itself.")
+    ),
+    "unknown_link": Refusal(
+        404, N_("There is no such link of yours."), N_("It may have ended by itself.")
+    ),
+    "link_spent": Refusal(
+        404,
+        N_("This link was already used, taken back, or has expired."),
+        N_("Ask an administrator of the studio for another."),
+    ),
+    "link_gone": Refusal(
+        404,
+        N_("This link shows nothing any more."),
+        N_("Ask whoever gave it to you for another."),
     ),
     "malformed_id": Refusal(
         404, N_("The address holds no valid id."), N_("An id looks like a UUID.")
@@ -115,10 +177,34 @@ REFUSALS: Mapping[str, Refusal] = {
         N_("This Idempotency-Key was used for another request."),
         N_("Use a new key for a new request."),
     ),
+    "disk_used": Refusal(
+        403,
+        N_("Your files take %(used)s of your %(limit)s; there is no room for more."),
+        N_("Delete works you no longer need, or ask an administrator for more room."),
+    ),
+    "too_many_tokens": Refusal(
+        409, N_("You already have %(limit)s tokens."), N_("Revoke those you no longer use.")
+    ),
+    "too_many_links": Refusal(
+        409, N_("You already share %(limit)s links."), N_("Take some of them back.")
+    ),
     "queue_full": Refusal(
         429,
-        N_("You already have %(limit)s jobs waiting, as many as are taken."),
-        N_("Wait until some are done, or cancel some."),
+        N_("You already have %(used)s jobs waiting; at most %(limit)s are taken."),
+        N_("Wait until some are done, cancel some, or ask an administrator for more."),
+    ),
+    "gpu_hours_used": Refusal(
+        429,
+        N_("You have used %(used)s of your %(limit)s GPU hours of seven days."),
+        N_("Ask again after %(until)s, or ask an administrator for more."),
+    ),
+    "too_many_attempts": Refusal(
+        429,
+        N_("Too many attempts went wrong."),
+        N_("Try again in %(seconds)s seconds. The wait grows with every failure."),
+    ),
+    "too_many_requests": Refusal(
+        429, N_("You ask too often."), N_("Try again in %(seconds)s seconds.")
     ),
     "internal_error": Refusal(
         500, N_("Something broke on our side."), N_("Try again; the administrator has the log.")
@@ -163,6 +249,13 @@ FAULTS: Mapping[str, str] = {
     "not_one_of": N_("'%(value)s' is none of %(expected)s."),
     "not_an_id": N_("'%(value)s' is no id. Upload the file and use the id of the answer."),
     "wrong_type": N_("'%(value)s' has the wrong type; %(expected)s is needed."),
+    "password_length": N_("A password has %(low)s to %(high)s characters. Several words do well."),
+    "password_guessable": N_("This password is among the first that are guessed. Take another."),
+    "wrong_password": N_("This is not your password."),
+    "wrong_code": N_("This code does not fit. Take the one that your app shows now."),
+    "not_repeated": N_("The two passwords differ. Type the same one twice."),
+    "name_taken": N_("Somebody is already called '%(value)s'. Choose another name."),
+    "unprintable": N_("A name holds only characters that can be seen."),
     "not_usable": N_("'%(value)s' cannot be used: %(why)s."),
 }
 

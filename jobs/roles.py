@@ -1,4 +1,4 @@
-"""What a person may do in a studio: each role once, with its words."""
+"""What a person, and a token of theirs, may do in a studio: each word once, with its meaning."""
 
 from __future__ import annotations
 
@@ -11,6 +11,19 @@ class Role(Word):
 
     ARTIST = "artist", N_("Makes works and sees only their own.")
     ADMINISTRATOR = "administrator", N_("Also looks after people, machines and the studio.")
+
+
+class Access(Word):
+    """What a token lets its holder do; each includes those before it."""
+
+    READ = "read", N_("Looks at works, jobs and files.")
+    WRITE = "write", N_("Also makes, changes and stops them.")
+    ADMIN = "admin", N_("Also does what its owner may do as an administrator.")
+
+    def includes(self, other: Access) -> bool:
+        """Whether whoever has this may do what ``other`` allows."""
+        ranks = list(Access)
+        return ranks.index(self) >= ranks.index(other)
 
 
 ROLE_TITLES = {Role.ARTIST: N_("artist"), Role.ADMINISTRATOR: N_("administrator")}

@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from engines import media
 from engines.kind import Kind, Params
 from engines.registry import KINDS
-from jobs import awaiting
+from jobs import awaiting, quotas
 from jobs.ids import new_id
 from jobs.models import Checkpoint, File, IdempotencyKey, Job, Slot
 from jobs.moves import append_event, count, lock_job, lock_share, move, note, tally
@@ -65,8 +65,8 @@ def submit(session: Session, owner_id: UUID, order: Order, settings: Settings) -
     inputs = _resolved_inputs(session, owner_id, params)
     resource = _resource_for(session, kind)
     share = lock_share(session, owner_id, resource)
-    if share.waiting >= settings.waiting_per_owner:
-        raise RefusedError("queue_full", limit=settings.waiting_per_owner)
+    quotas.check_waiting(session, share, settings)
+    quotas.check_disk(session, owner_id, 1, settings)
     job = _insert(session, owner_id, order, params, inputs, resource)
     job = awaiting.settle(session, job)
     if order.idempotency_key is not None:

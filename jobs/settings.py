@@ -66,6 +66,25 @@ class Settings(BaseModel):
     waiting_per_owner: int = _variable(
         "ATELIER_WAITING_PER_OWNER", 10_000, "Jobs one owner may have waiting.", ge=1
     )
+    disk_per_owner: int = _variable(
+        "ATELIER_DISK_PER_OWNER", 0, "Bytes one owner may keep; 0 is no limit.", ge=0
+    )
+    gpu_hours_per_owner: float = _variable(
+        "ATELIER_GPU_HOURS_PER_OWNER",
+        0.0,
+        "Hours of GPU time one owner may use in seven days; 0 is no limit.",
+        ge=0,
+    )
+    accounts: Literal["auto", "on", "off"] = _variable(
+        "ATELIER_ACCOUNTS", "auto", "Whether people sign in: auto means beyond loopback."
+    )
+    proxies: int = _variable(
+        "ATELIER_PROXIES",
+        0,
+        "Proxies of yours in front of the web server, whose X-Forwarded-For is believed.",
+        ge=0,
+        le=8,
+    )
     free_bytes: int = _variable(
         "ATELIER_FREE_BYTES",
         500_000_000,
@@ -140,7 +159,23 @@ class Settings(BaseModel):
                 f"ATELIER_HOST={self.host} is beyond loopback: set PUBLIC_URL to the address"
                 " people use, so that Host and Origin can be checked"
             )
+        if self.accounts == "off" and self.beyond_loopback:
+            raise ValueError(
+                "ATELIER_ACCOUNTS=off: a studio that others can reach needs accounts; leave it"
+                " out, or keep ATELIER_HOST and PUBLIC_URL on this machine"
+            )
         return self
+
+    @property
+    def beyond_loopback(self) -> bool:
+        """Whether other machines can reach the studio, as far as we are told."""
+        named = urlsplit(self.public_url).hostname if self.public_url else None
+        return self.host not in LOOPBACK or (named is not None and named not in LOOPBACK)
+
+    @property
+    def with_accounts(self) -> bool:
+        """Whether people sign in with a name and a password."""
+        return self.accounts == "on" or (self.accounts == "auto" and self.beyond_loopback)
 
     @cached_property
     def storage(self) -> str:

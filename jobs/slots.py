@@ -9,6 +9,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
+from jobs import quotas
 from jobs.models import Job, OwnerShare, Slot
 from jobs.refusals import RefusedError
 from jobs.states import State
@@ -81,7 +82,7 @@ def idle_beside_work(session: Session, seconds: float, running_limit: int) -> fr
             Job.resource == Slot.resource,
             Job.state == str(State.QUEUED),
             Job.queued_at < long_ago,
-            OwnerShare.running < running_limit,
+            quotas.may_run(running_limit),
         )
     )
     idle = select(Slot.resource).where(

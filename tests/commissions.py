@@ -33,7 +33,9 @@ class Studio:
     def upload(self, path: Path) -> str:
         """The id of a picture, uploaded once."""
         if path not in self.ids:
-            row = files.upload_picture(self.database, self.storage, self.owner, path, path.name)
+            row = files.upload_picture(
+                self.database, self.storage, self.owner, path, path.name, self.settings
+            )
             self.ids[path] = str(row.id)
         return self.ids[path]
 

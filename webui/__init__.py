@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from jobs import process_log
 from jobs.settings import Settings
@@ -23,6 +24,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["atelier"] = opened = Studio.open(settings)
     metrics.install(app, opened)
     request_ids.install(app)
+    # Whom a request comes from is believed from our own proxies alone.
+    app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+        app.wsgi_app, x_for=settings.proxies, x_proto=0, x_host=0
+    )
     auth.install(app)
     texts.install(app)
     problems.install(app)
@@ -32,7 +37,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 def _mount(app: Flask) -> None:
     from webui import health, pages
-    from webui.api import files, jobs, kinds, logs, models, timeline, workers
+    from webui.api import files, jobs, kinds, logs, me, models, people, timeline, workers
 
     for blueprint in (
         health.health,
@@ -44,6 +49,9 @@ def _mount(app: Flask) -> None:
         kinds.kinds,
         models.models,
         workers.workers,
+        me.me,
+        me.links,
+        people.people_api,
         pages.pages,
     ):
         app.register_blueprint(blueprint)

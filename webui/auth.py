@@ -1,8 +1,9 @@
 """Who asks, and whether the question comes from our own page.
 
-Programs show ``Authorization: Bearer``; browsers carry a session cookie, got by opening an
-address with a one-time login token. With a cookie every unsafe request needs the page's CSRF
-token and an ``Origin`` of ours. ``Host`` is always checked (DNS rebinding).
+Programs show ``Authorization: Bearer``; browsers carry a session cookie, got by signing in, or in
+a studio without accounts by opening an address with a one-time login token. With a cookie every
+unsafe request needs the page's CSRF token and an ``Origin`` of ours; without one, as at the
+sign-in, the ``Origin``. ``Host`` is always checked (DNS rebinding).
 """
 
 from __future__ import annotations
@@ -10,19 +11,19 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable
-from datetime import timedelta
 from functools import wraps
 from typing import ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, g, redirect, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
 
 from jobs import accounts, process_log
 from jobs.refusals import RefusedError
+from jobs.roles import Access, Role
 from webui.studio import studio
 
 SESSION_COOKIE = "atelier_session"
-SESSION_LIFETIME = timedelta(days=30)
 OPEN_ENDPOINTS = frozenset(
     {
         "static",
@@ -32,6 +33,15 @@ OPEN_ENDPOINTS = frozenset(
         "pages.login",
         "pages.welcome",
         "pages.choose_language",
+        "pages.sign_in_page",
+        "pages.sign_in",
+        "pages.sign_in_code",
+        "pages.invitation_page",
+        "pages.accept_invitation",
+        "pages.reset_page",
+        "pages.reset_password",
+        "pages.shared_page",
+        "pages.shared_picture",
     }
 )
 P = ParamSpec("P")
@@ -51,23 +61,31 @@ def install(app: Flask) -> None:
     app.context_processor(lambda: {"csrf_token": csrf_token})
 
 
-def start_session(secret: str) -> Response | None:
+def start_session(secret: str) -> AnyResponse | None:
     """Trade a one-time login token for a session cookie; None when it is spent or unknown."""
     with studio().database.begin() as session:
-        owner = accounts.spend_login(session, secret)
+        owner = accounts.spend(session, secret, "login")
         if owner is None:
             return None
-        cookie = accounts.issue(session, owner, "session", SESSION_LIFETIME)
-    answer = redirect(url_for("pages.studio_page"), 303)
+        cookie = accounts.issue(session, owner, "session", accounts.SESSION_LIFETIME)
+    return give_session(redirect(url_for("pages.studio_page"), 303), cookie)
+
+
+def give_session(answer: AnyResponse, secret: str) -> AnyResponse:
+    """Make ``answer`` begin the session of ``secret``; the one that was shown before ends, so that
+    nobody who planted or copied it is signed in with its next user.
+    """
+    with studio().database.begin() as session:
+        accounts.revoke(session, request.cookies.get(SESSION_COOKIE, ""))
     answer.set_cookie(
         SESSION_COOKIE,
-        cookie,
-        max_age=SESSION_LIFETIME,
+        secret,
+        max_age=accounts.SESSION_LIFETIME,
         httponly=True,
         samesite="Lax",
         secure=studio().settings.public_url.startswith("https://"),
     )
-    return answer  # type: ignore[return-value]  # werkzeug's redirect is typed as its own class
+    return answer
 
 
 def check_administrator() -> None:
@@ -75,8 +93,10 @@ def check_administrator() -> None:
 
     Nothing is looked up before it, so an artist learns nothing of what there is.
     """
-    if g.asker is None or not g.asker.is_administrator:
+    if g.asker is None or g.asker.role is not Role.ADMINISTRATOR:
         raise RefusedError("administrators_only")
+    if not g.asker.is_administrator:
+        raise RefusedError("token_too_weak", access=str(Access.ADMIN))
 
 
 def require_administrator(view: Callable[P, R]) -> Callable[P, R]:
@@ -106,13 +126,16 @@ def _check_host() -> None:
         raise RefusedError("forbidden_host", host=request.host)
 
 
-def _identify() -> Response | None:
+def _identify() -> AnyResponse | None:
     g.asker = g.owner_id = None
     if request.endpoint in OPEN_ENDPOINTS:
+        if request.method not in SAFE_METHODS:
+            _check_origin()
         return None
     bearer = request.authorization
     if bearer is not None and bearer.type == "bearer" and bearer.token:
         g.asker = _asker(bearer.token, "api")
+        _check_access()
     elif cookie := request.cookies.get(SESSION_COOKIE):
         g.asker = _asker(cookie, "session")
         if g.asker is not None and request.method not in SAFE_METHODS:
@@ -123,7 +146,10 @@ def _identify() -> Response | None:
         return None
     if is_api() or request.method not in SAFE_METHODS:
         raise RefusedError("unauthenticated")
-    return redirect(url_for("pages.welcome"))  # type: ignore[return-value]
+    if not studio().settings.with_accounts:
+        return redirect(url_for("pages.welcome"))
+    wanted = request.full_path.rstrip("?")
+    return redirect(url_for("pages.sign_in_page", next=wanted if wanted != "/" else None))
 
 
 def _asker(secret: str, scope: accounts.Scope) -> accounts.Asker | None:
@@ -131,10 +157,20 @@ def _asker(secret: str, scope: accounts.Scope) -> accounts.Asker | None:
         return accounts.asker(session, secret, scope)
 
 
-def _check_own_page() -> None:
+def _check_access() -> None:
+    wanted = Access.READ if request.method in SAFE_METHODS else Access.WRITE
+    if g.asker is not None and not g.asker.access.includes(wanted):
+        raise RefusedError("token_too_weak", access=str(wanted))
+
+
+def _check_origin() -> None:
     origin = request.headers.get("Origin")
     if origin is not None and urlsplit(origin).netloc not in studio().settings.allowed_hosts:
         raise RefusedError("forbidden")
+
+
+def _check_own_page() -> None:
+    _check_origin()
     shown = request.headers.get("X-CSRF-Token") or request.form.get("csrf_token", "")
     if not hmac.compare_digest(shown.encode(), csrf_token().encode()):
         raise RefusedError("forbidden")

@@ -51,8 +51,19 @@ def words(fault: Fault) -> str:
 
 def answer(refused: RefusedError) -> Response:
     """The answer to a request that is refused, in the asker's form and language."""
+    body = body_of(refused)
+    if is_api():
+        made = jsonify(body)
+        made.content_type = "application/problem+json"
+    else:
+        made = Response(render_template("problem.html", problem=body))
+    return dressed(made, refused)
+
+
+def body_of(refused: RefusedError) -> dict[str, Any]:
+    """What a refusal says, in the asker's language."""
     refusal = refused.refusal
-    body: dict[str, Any] = {
+    return {
         "type": f"urn:atelier:problem:{refused.code}",
         "title": filled(refusal.title, refused.values),
         "status": refusal.status,
@@ -66,15 +77,14 @@ def answer(refused: RefusedError) -> Response:
         "hint": filled(refusal.hint, refused.values),
         "request_id": request_id(),
     }
-    if is_api():
-        made = jsonify(body)
-        made.content_type = "application/problem+json"
-    else:
-        made = Response(render_template("problem.html", problem=body))
-    made.status_code = refusal.status
-    if refusal.status in (429, 503):
-        made.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
-    if refusal.status == 401:
+
+
+def dressed(made: Response, refused: RefusedError) -> Response:
+    """``made`` with the status and headers that a refusal's answer carries."""
+    status = made.status_code = refused.refusal.status
+    if status in (429, 503):
+        made.headers["Retry-After"] = str(refused.values.get("seconds", RETRY_AFTER_SECONDS))
+    if status == 401:
         made.headers["WWW-Authenticate"] = 'Bearer realm="atelier"'
     return made
 

@@ -53,7 +53,12 @@ def resolved(value: str) -> str:
     if known is None:
         parts = studio()
         row = kept.upload_picture(
-            parts.database, parts.storage, owner_id(), sample.path, sample.path.name
+            parts.database,
+            parts.storage,
+            owner_id(),
+            sample.path,
+            sample.path.name,
+            parts.settings,
         )
         known = row.id
     return str(known)

@@ -144,6 +144,7 @@ class Slot:
                 self._spec.resource,
                 settings.lease,
                 settings.running_per_owner,
+                settings.gpu_hours_per_owner,
             )
         if claim is None:
             return False

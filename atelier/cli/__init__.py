@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import click
 
-from atelier.cli import admin, jobs, models, networks, studio, submit, timeline
+from atelier.cli import account, admin, jobs, models, networks, studio, submit, timeline
 from atelier.cli.outcomes import EXIT_CODES, report
 
 
@@ -53,6 +53,9 @@ for _command in (
     jobs.rerun,
     jobs.download,
     models.models,
+    account.account,
+    account.tokens,
+    account.links,
     networks.weights,
     admin.admin,
 ):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from atelier.cli import backups, records, shown
+from atelier.cli import backups, people, records, shown
 from atelier.cli.connection import WATCH_PATIENCE_SECONDS, connect
 from atelier.cli.shown import json_option
 
@@ -58,6 +58,8 @@ admin.add_command(records.recount)
 admin.add_command(backups.backup)
 admin.add_command(backups.restore)
 admin.add_command(records.metrics_token)
+for _command in people.COMMANDS:
+    admin.add_command(_command)
 
 
 def _tell(workers: list[Worker], as_json: bool) -> None:

@@ -12,6 +12,7 @@ import click
 
 if TYPE_CHECKING:
     from atelier.client import Frame, Job, Model, Series, Worker
+    from atelier.people import Person, Token
 
 BAR_WIDTH = 24
 json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON to stdout.")
@@ -43,6 +44,36 @@ def slots(workers: Iterable[Worker]) -> Iterator[str]:
         yield f"{worker['id']:24} {state:<8} {beat:>7}  {worker['job_id'] or '-'}"
         if worker["drained_because"]:
             yield f"  its device failed: {_cut(worker['drained_because'].splitlines()[-1], 58)}"
+
+
+def person(who: Person) -> Iterator[str]:
+    """Who somebody is, and what they have of what they may."""
+    yield f"name      {who['name']}{'  (closed)' if who['disabled'] else ''}"
+    yield f"role      {who['role']}"
+    yield f"running   {_of(who, 'running')}"
+    yield f"waiting   {_of(who, 'waiting')}"
+    yield f"disk      {_of(who, 'disk_bytes')} bytes"
+    yield f"GPU       {_of(who, 'gpu_hours')} hours in seven days"
+    if until := who["use"]["gpu_rest_until"]:
+        yield f"GPU jobs are started again after {until}"
+
+
+def people(found: Iterable[Person]) -> Iterator[str]:
+    """Everybody, one per line."""
+    yield f"{'NAME':24} {'ROLE':<13} {'RUNNING':>9} {'WAITING':>13} {'GPU HOURS':>13}"
+    for who in found:
+        columns = (_of(who, "running"), _of(who, "waiting"), _of(who, "gpu_hours"))
+        state = " closed" if who["disabled"] else ""
+        counts = f"{columns[0]:>9} {columns[1]:>13} {columns[2]:>13}"
+        yield f"{_cut(who['name'], 24):24} {who['role']:<13} {counts}{state}"
+
+
+def tokens(found: Iterable[Token]) -> Iterator[str]:
+    """Tokens or sessions, one per line."""
+    for token in found:
+        used = f"used {token['used_at'][:10]}" if token["used_at"] else "never used"
+        until = f"until {token['expires_at'][:10]}"
+        yield f"{token['id']}  {token['access']:<5}  {until}  {used}  {token['name']}".rstrip()
 
 
 def page(job: Job) -> Iterator[str]:
@@ -193,3 +224,8 @@ def _phase(job: Job) -> str:
 
 def _cut(text: str, width: int) -> str:
     return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def _of(who: Person, what: str) -> str:
+    limit = who["limits"][what]
+    return f"{who['use'][what]}" + ("" if limit is None else f" of {limit}")

@@ -57,7 +57,13 @@ def login(as_json: bool) -> None:
     from atelier.tokens import login_address
     from jobs.settings import Settings
 
-    link = login_address(*running(Settings.read()))
+    settings, address = running(Settings.read())
+    if settings.with_accounts:
+        raise click.UsageError(
+            f"This studio has accounts: sign in at {address}/sign-in. For the first"
+            " administrator: atelier admin invite --administrator"
+        )
+    link = login_address(settings, address)
     if as_json:
         shown.document({"url": link})
     else:

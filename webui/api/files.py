@@ -53,7 +53,7 @@ def content(file_id: str) -> Response:
     """A file's bytes; ``?recipe=no`` takes the recipe out of a PNG or film of ours."""
     row = _mine(file_id)
     if request.args.get("recipe") == "no" and row.media_type in ("image/png", film.MEDIA_TYPE):
-        return _without_recipe(row)
+        return without_recipe(row)
     return stored_bytes(row.sha256, row.media_type, row.name)
 
 
@@ -66,7 +66,10 @@ def keep(sent: FileStorage) -> File:
         if draft.stat().st_size > limit:
             raise RefusedError("too_large", limit=limit)
         name = sent.filename or ""
-        return kept.upload_picture(studio().database, studio().storage, owner_id(), draft, name)
+        parts = studio()
+        return kept.upload_picture(
+            parts.database, parts.storage, owner_id(), draft, name, parts.settings
+        )
 
 
 def stored_bytes(sha256: str, media_type: str, name: str | None = None) -> Response:
@@ -101,7 +104,8 @@ def _name(made: Response, name: str, disposition: str) -> None:
     )
 
 
-def _without_recipe(row: File) -> Response:
+def without_recipe(row: File) -> Response:
+    """A PNG of ours without the recipe inside."""
     from engines import pictures
 
     with tempfile.TemporaryDirectory() as folder:

@@ -59,6 +59,22 @@ def typed(body: dict[str, Any], name: str, wanted: type, default: Any) -> Any:
     return value
 
 
+def text(body: dict[str, Any], name: str, default: str = "") -> str:
+    """``body[name]`` as a text that can be stored; ``default`` when it is absent."""
+    return storable(name, typed(body, name, str, default))
+
+
+def quantity(body: dict[str, Any], name: str) -> float | None:
+    """``body[name]`` as a number, whole if it is; None when it is null or absent."""
+    value = body.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        values = {"value": str(value)[:80], "expected": "a number"}
+        raise RefusedError("invalid", faults=[Fault(f"/{name}", "wrong_type", values)])
+    return value
+
+
 def texts(body: dict[str, Any], name: str) -> list[str]:
     """``body[name]`` as a list of texts; empty when it is absent."""
     values = typed(body, name, list, [])
@@ -121,7 +137,13 @@ def wait_seconds() -> float:
     return min(int(found[1]), MAX_WAIT_SECONDS) if found else 0.0
 
 
-_TYPE_NAMES = {dict: "an object", list: "a list", int: "a whole number", str: "a text"}
+_TYPE_NAMES = {
+    dict: "an object",
+    list: "a list",
+    int: "a whole number",
+    str: "a text",
+    bool: "true or false",
+}
 
 
 def _no_constant(name: str) -> Any:

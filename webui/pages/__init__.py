@@ -2,7 +2,30 @@
 
 from __future__ import annotations
 
-from webui.pages import entry, jobs, making, models, pictures, studio
+from webui.pages import (
+    account,
+    entry,
+    jobs,
+    making,
+    models,
+    people,
+    pictures,
+    shared,
+    signing,
+    studio,
+)
 from webui.pages.blueprint import pages
 
-__all__ = ["entry", "jobs", "making", "models", "pages", "pictures", "studio"]
+__all__ = [
+    "account",
+    "entry",
+    "jobs",
+    "making",
+    "models",
+    "pages",
+    "people",
+    "pictures",
+    "shared",
+    "signing",
+    "studio",
+]

@@ -8,7 +8,7 @@ from flask import g, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from jobs import accounts
-from webui import auth
+from webui import addresses, auth
 from webui.pages.blueprint import pages
 from webui.studio import studio
 from webui.texts import LANGUAGE_COOKIE, LANGUAGES
@@ -19,6 +19,8 @@ LANGUAGE_LIFETIME = timedelta(days=365)
 @pages.get("/login")
 def login() -> AnyResponse:
     """Trade the one-time token of the printed address for a session."""
+    if studio().settings.with_accounts:
+        return redirect(url_for("pages.sign_in_page"))
     started = None
     # A program that only looks (HEAD) must not use the token up.
     if request.method == "GET":
@@ -40,7 +42,8 @@ def logout() -> AnyResponse:
     with studio().database.begin() as session:
         accounts.revoke(session, request.cookies.get(auth.SESSION_COOKIE, ""))
     g.asker = g.owner_id = None
-    answer = redirect(url_for("pages.welcome"), 303)
+    accounts_on = studio().settings.with_accounts
+    answer = redirect(url_for("pages.sign_in_page" if accounts_on else "pages.welcome"), 303)
     answer.delete_cookie(auth.SESSION_COOKIE)
     return answer
 
@@ -48,16 +51,15 @@ def logout() -> AnyResponse:
 @pages.post("/language")
 def choose_language() -> AnyResponse:
     """Remember the reader's language and go back to the page they were on."""
-    answer: AnyResponse = redirect(_local(request.form.get("back", "")), 303)
+    answer: AnyResponse = redirect(addresses.own(request.form.get("back", "")), 303)
     chosen = request.form.get("language", "")
     if chosen in LANGUAGES:
-        answer.set_cookie(
-            LANGUAGE_COOKIE, chosen, max_age=LANGUAGE_LIFETIME, httponly=True, samesite="Lax"
-        )
+        remember_language(answer, chosen)
     return answer
 
 
-def _local(path: str) -> str:
-    """``path`` if it stays within this studio: nobody is sent elsewhere through us."""
-    inside = path.startswith("/") and not path.startswith(("//", "/\\"))
-    return path if inside and path.isprintable() else url_for("pages.studio_page")
+def remember_language(answer: AnyResponse, language: str) -> None:
+    """Let this browser see the studio in ``language``."""
+    answer.set_cookie(
+        LANGUAGE_COOKIE, language, max_age=LANGUAGE_LIFETIME, httponly=True, samesite="Lax"
+    )

@@ -1,0 +1,187 @@
+"""One's own account over the API: what a token may do, what one may have, what one shares."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import insert, text
+
+from jobs import accounts, passwords, people
+from jobs.ids import new_id
+from jobs.models import File
+from jobs.roles import Access
+from tests.webui.quiet import Caller, Quiet, png, problem
+
+PASSWORD = "a horse reads the battery staple"
+
+
+def with_access(caller: Caller, access: Access) -> Caller:
+    """The same person with a token that reaches only so far."""
+    with caller.quiet.database.begin() as session:
+        secret = accounts.issue(
+            session, caller.owner, "api", accounts.SESSION_LIFETIME, access, "test"
+        )
+    return Caller(caller.quiet, caller.owner, secret)
+
+
+def work_of(caller: Caller) -> str:
+    """A picture that a job of this person made; its id."""
+    job, id_ = caller.submit()["id"], new_id()
+    with caller.quiet.database.begin() as session:
+        sha256 = session.execute(text("SELECT sha256 FROM blob LIMIT 1")).scalar_one()
+        row = {"id": id_, "owner_id": caller.owner, "sha256": sha256, "role": "result"}
+        more = {"job_id": job, "name": "work.png", "media_type": "image/png"}
+        session.execute(insert(File).values(**row, **more))
+    return str(id_)
+
+
+def test_one_sees_who_one_is_and_what_one_has(caller: Caller) -> None:
+    caller.submit()
+    me = caller.get("/me").get_json()
+    assert (me["role"], me["access"], me["second_factor"]) == ("artist", "admin", False)
+    assert me["limits"] == {"running": 4, "waiting": 10_000, "disk_bytes": None, "gpu_hours": None}
+    assert (me["use"]["running"], me["use"]["waiting"]) == (0, 1)
+    assert me["use"]["disk_bytes"] > 0
+
+
+def test_a_token_that_only_looks_changes_nothing(caller: Caller) -> None:
+    order = caller.order()
+    reader = with_access(caller, Access.READ)
+    assert reader.get("/jobs").status_code == 200
+    for answer in (
+        reader.post("/jobs", json=order),
+        reader.post("/files"),
+        reader.ask("PATCH", "/me", json={"name": "x"}),
+        reader.post("/me/tokens", json={"name": "x", "access": "read"}),
+        reader.ask("DELETE", f"/me/tokens/{new_id()}"),
+    ):
+        problem(answer, 403, "token_too_weak")
+    assert caller.get("/jobs").get_json()["results"] == []
+
+
+def test_a_token_makes_none_that_reaches_further(administrator: Caller) -> None:
+    writer = with_access(administrator, Access.WRITE)
+    problem(writer.post("/me/tokens", json={"name": "x", "access": "admin"}), 403, "token_too_weak")
+    problem(writer.get("/workers"), 403, "token_too_weak")
+    problem(writer.get("/admin/people"), 403, "token_too_weak")
+    assert writer.post("/me/tokens", json={"name": "x", "access": "write"}).status_code == 201
+    assert (
+        administrator.post("/me/tokens", json={"name": "x", "access": "admin"}).status_code == 201
+    )
+
+
+def test_an_artist_has_no_token_for_administrators(caller: Caller) -> None:
+    made = caller.post("/me/tokens", json={"name": "x", "access": "admin"})
+    problem(made, 403, "administrators_only")
+    problem(with_access(caller, Access.ADMIN).get("/admin/people"), 403, "administrators_only")
+
+
+def test_a_token_is_listed_with_its_use_and_ended(caller: Caller) -> None:
+    made = caller.post("/me/tokens", json={"name": "nightly", "days": 7}).get_json()
+    other = Caller(caller.quiet, caller.owner, made["token"])
+
+    def listed() -> list[dict[str, object]]:
+        found = caller.get("/me/tokens").get_json()["results"]
+        return [token for token in found if token["id"] == made["id"]]
+
+    assert [token["used_at"] for token in listed()] == [None]
+    assert other.get("/me").status_code == 200
+    assert listed()[0]["used_at"]
+    assert made["token"] not in str(listed())
+    assert caller.ask("DELETE", f"/me/tokens/{made['id']}").status_code == 204
+    problem(other.get("/me"), 401, "unauthenticated")
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"name": ""}, "/name"),
+        ({"name": "x" * 65}, "/name"),
+        ({"name": "x", "days": 0}, "/days"),
+        ({"name": "x", "days": 367}, "/days"),
+        ({"name": "x", "access": "root"}, "/access"),
+        ({"name": "x", "scope": "admin"}, "/scope"),
+    ],
+)
+def test_a_bad_token_is_refused_by_its_field(
+    caller: Caller, body: dict[str, object], pointer: str
+) -> None:
+    problem(caller.post("/me/tokens", json=body), 422, "invalid", pointer)
+
+
+def test_a_password_is_changed_with_the_one_of_now(quiet: Quiet, caller: Caller) -> None:
+    with quiet.database.begin() as session:
+        row = people.get(session, caller.owner)
+        row.password = passwords.hashed(PASSWORD)
+    new = {"new_password": "correct zebra battery staple"}
+    wrong = caller.post("/me/password", json={**new, "current_password": "not it"})
+    problem(wrong, 422, "invalid", "/current_password")
+    right = caller.post("/me/password", json={**new, "current_password": PASSWORD})
+    assert right.status_code == 204
+
+
+def test_limits_of_ones_own_are_named_with_use_and_what_to_do(
+    quiet: Quiet, caller: Caller, administrator: Caller
+) -> None:
+    def limit(**limits: object) -> None:
+        address = f"/admin/people/{caller.owner}"
+        assert administrator.ask("PATCH", address, json=limits).status_code == 200
+
+    caller.submit()
+    limit(waiting_limit=1)
+    refused = problem(caller.post("/jobs", json=caller.order()), 429, "queue_full")
+    assert "1 jobs waiting; at most 1" in refused["title"]
+    limit(waiting_limit=None, disk_limit=1)
+    refused = problem(caller.post("/jobs", json=caller.order()), 403, "disk_used")
+    assert "of your 1 B" in refused["title"]
+    before = quiet.holdings()["file"]
+    problem(caller.upload(b"", "photo.png"), 422, "bad_picture", "/file")
+    problem(caller.upload(png(30, 30)), 403, "disk_used")
+    assert quiet.holdings()["file"] == before
+    limit(disk_limit=0)
+    assert caller.post("/jobs", json=caller.order()).status_code == 202
+    shown = administrator.get(f"/admin/people/{caller.owner}").get_json()
+    assert shown["limits"]["disk_bytes"] is None
+
+
+def test_the_bytes_of_two_uploads_at_once_never_pass_the_limit(
+    quiet: Quiet, caller: Caller
+) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    caller.upload(png(40, 40, "red"))
+    used = caller.get("/me").get_json()["use"]["disk_bytes"]
+    one = len(png(40, 40, "blue"))
+    with quiet.database.begin() as session:
+        people.get(session, caller.owner).disk_limit = used + one + 10
+    with ThreadPoolExecutor(4) as many:
+        sent = [
+            many.submit(caller.upload, png(40, 40, c)) for c in ("blue", "lime", "teal", "gold")
+        ]
+    answers = sorted(answer.result().status_code for answer in sent)
+    assert answers == [201, 403, 403, 403]
+
+
+def test_a_work_is_shared_until_it_is_taken_back(caller: Caller, quiet: Quiet) -> None:
+    made = caller.post("/links", json={"file_id": work_of(caller), "days": 1})
+    assert made.status_code == 201
+    link = made.get_json()
+    path = link["url"].partition("/shared/")[2]
+    stranger = quiet.app.test_client()
+
+    def see(last: str = "") -> int:
+        return stranger.get(f"/shared/{path}{last}", base_url=quiet.address).status_code
+
+    assert (see(), see("/picture")) == (200, 200)
+    assert [one["views"] for one in caller.get("/links").get_json()["results"]] == [1]
+    assert caller.ask("DELETE", f"/links/{link['id']}").status_code == 204
+    assert (see(), see("/picture")) == (404, 404)
+
+
+def test_only_works_of_ones_own_are_shared(quiet: Quiet, caller: Caller) -> None:
+    problem(caller.post("/links", json={"file_id": caller.picture}), 422, "invalid", "/file_id")
+    work, other = work_of(caller), quiet.somebody()
+    problem(other.post("/links", json={"file_id": work}), 404, "unknown_file")
+    link = caller.post("/links", json={"file_id": work}).get_json()
+    problem(other.ask("DELETE", f"/links/{link['id']}"), 404, "unknown_link")
+    assert other.get("/links").get_json()["results"] == []
+    problem(caller.post("/links", json={"file_id": work, "days": 0}), 422, "invalid", "/days")
