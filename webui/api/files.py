@@ -115,7 +115,8 @@ def without_recipe(row: File) -> Response:
             bare = film.without_recipe(copy.read_bytes())
         else:
             bare = pictures.encode_png(pictures.open_rgb(copy))
-    made = Response(bare, content_type=row.media_type)
+    kept_as = row.media_type if row.media_type == film.MEDIA_TYPE else "image/png"
+    made = Response(bare, content_type=kept_as)
     _name(made, row.name, "attachment")
     return made
 
