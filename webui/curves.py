@@ -5,10 +5,10 @@ A curve stretches over its box, so everything is in units of the box; words stan
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from jobs import metrics
 from jobs.series import Column, Columns
@@ -19,6 +19,8 @@ POINTS = 400
 # So few points are also drawn as dots: between them nothing was measured.
 DOTTED = 40
 ROWS = 12
+# Below it a value is written with an exponent.
+SMALL = 1e-4
 
 
 @dataclass(frozen=True)
@@ -129,8 +131,8 @@ def _drawn(column: Column, told: Sequence[int]) -> Sequence[int]:
 
 
 def figure(value: float) -> str:
-    """A value in few digits."""
-    if value and not 1e-3 <= abs(value) < 1e5:
-        return f"{value:.2e}"
-    digits = 3 if not value else max(0, 3 - math.floor(math.log10(abs(value))))
-    return f"{value:.{min(digits, 6)}f}"
+    """A value in four digits; ``digits`` in timeline.js says the same."""
+    if value and abs(value) < SMALL:
+        mantissa, _, exponent = f"{value:.3e}".partition("e")
+        return f"{Decimal(mantissa).normalize():f}e{int(exponent)}"
+    return f"{Decimal(f'{value:.4g}').normalize():f}"

@@ -16,7 +16,7 @@ from typing import Any
 
 from jobs.series import FIGURE, STEP, Column, Columns
 
-SEND_SECONDS = 1.0
+SEND_SECONDS = 3.0
 # However fast the steps are, no more of them wait here.
 MOST_STEPS = 4096
 

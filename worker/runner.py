@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 PROGRESS_SECONDS = 0.25
 PREVIEW_SIDE = 1024
+# A phase whose figures change is logged no more often.
+PHASE_SECONDS = 20.0
 
 log = logging.getLogger("runner")
 
@@ -58,6 +60,8 @@ class Run:
         self._previews = Pace.of_previews()
         self._points = Points()
         self._phase: Phase | None = None
+        self._phase_due = 0.0
+        self._metrics: Metrics = {}
         self._notices: tuple[Phase, ...] = ()
         self._told_at = 0.0
         self._begun_engine: Engine | None = None
@@ -135,12 +139,13 @@ class Run:
     def _show(self, metrics: Metrics) -> None:
         now = time.monotonic()
         last = self._step == self._engine.total_steps
+        self._metrics = metrics
         self._points.add(self._step, metrics)
         if last or self._points.due(now):
             self.tell_points()
         if now - self._told_at >= PROGRESS_SECONDS or self._step == 1 or last:
             self._told_at = now
-            self._tell_progress(metrics)
+            self._tell_progress()
             self._tell_fitted()
         self._save_frame_if_due()
         if last:
@@ -151,7 +156,7 @@ class Run:
         if self._checkpoints.due():
             self._save_checkpoint()
 
-    def _tell_progress(self, metrics: Metrics) -> None:
+    def _tell_progress(self) -> None:
         phase, notices = self._engine.phase, tuple(self._engine.notices())
         self._log_words(phase, notices)
         share = self._engine.share(self._step)
@@ -162,14 +167,16 @@ class Run:
             share=share,
             phase=asdict(phase),
             notices=list(map(asdict, notices)),
-            metrics={name: value for name, value in metrics.items() if math.isfinite(value)},
+            metrics={name: value for name, value in self._metrics.items() if math.isfinite(value)},
             seconds_left=self._estimate.seconds_left(share),
         )
 
     def _log_words(self, phase: Phase, notices: tuple[Phase, ...]) -> None:
         """Say in the log what changed: the phase, a warning, the end of a warning."""
-        if phase != self._phase:
-            self._phase = phase
+        # Some phases count steps in their words: their text says whether it is another.
+        another = self._phase is None or phase.text != self._phase.text
+        if another or (phase != self._phase and self._told_at >= self._phase_due):
+            self._phase, self._phase_due = phase, self._told_at + PHASE_SECONDS
             log.info("step %s: %s", self._step, said(phase))
         if notices != self._notices:
             before, self._notices = self._notices, notices
@@ -246,6 +253,8 @@ class Run:
         if stop is not Stop.CANCEL and self._step > self._saved_step:
             self._save_checkpoint()
         self.tell_points()
+        if self._metrics:
+            self._tell_progress()
         log.info("stopped at step %s: %s", self._step, stop)
         self._sender.send(Say.STOPPED, why=str(stop), step=self._step)
 

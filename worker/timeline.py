@@ -15,7 +15,7 @@ from jobs import lease, metrics
 from jobs.database import Database
 from jobs.frames import Shown
 from jobs.lease import Hold
-from jobs.series import Columns, joined
+from jobs.series import Column, Columns
 from jobs.storage import Storage
 from worker.logbook import Logbook
 from worker.points import received
@@ -39,7 +39,8 @@ class Timeline:
 
     def add_points(self, told: dict[str, Any]) -> None:
         """Figures that a runner sent."""
-        self._open = joined([self._open, received(told["columns"])])
+        for name, column in received(told["columns"]).items():
+            self._open.setdefault(name, Column()).extend(column)
         self._changed = True
 
     def add_frame(self, told: dict[str, Any]) -> None:

@@ -53,10 +53,10 @@ function pointAt(points, step) {
   return found;
 }
 
+// As ``figure`` in webui/curves.py.
 function digits(value) {
-  if (value !== 0 && (Math.abs(value) < 1e-3 || Math.abs(value) >= 1e5)) return value.toExponential(2);
-  const whole = value === 0 ? 3 : Math.max(0, 3 - Math.floor(Math.log10(Math.abs(value))));
-  return value.toFixed(Math.min(whole, 6));
+  const rounded = Number(value.toPrecision(4));
+  return rounded !== 0 && Math.abs(value) < 1e-4 ? rounded.toExponential() : rounded.toLocaleString("en", { useGrouping: false, maximumSignificantDigits: 4 });
 }
 
 function markCurve(plot, step) {
