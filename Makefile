@@ -9,7 +9,7 @@ TEXTS := webui/translations
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 export JOBS FAULTS SEED
-.PHONY: help demo up test chaos proof training bench check texts
+.PHONY: help demo up upgrade test chaos proof training bench check texts
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -19,6 +19,9 @@ demo: $(VENV)/.installed ## make one picture from nothing: demo/stylized.png
 
 up: $(VENV)/.installed ## start the studio on http://127.0.0.1:8000 until Ctrl-C
 	@exec $(BIN)/atelier up
+
+upgrade: $(VENV)/.installed ## save, stop, pull, install, migrate, start; running jobs go on afterwards
+	@exec $(BIN)/atelier upgrade
 
 check: $(VENV)/.installed-dev ## style and types
 	$(BIN)/ruff check .

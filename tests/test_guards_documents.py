@@ -88,7 +88,7 @@ def test_every_service_and_setting_of_the_operators_page_is_there() -> None:
 
 
 def test_every_command_of_the_operators_page_is_one_of_ours() -> None:
-    names = r"up|login|doctor|weights (?:list|fetch)|admin (?:[\w-]+)"
+    names = r"up|login|doctor|upgrade|weights (?:list|fetch)|admin (?:[\w-]+)"
     shown = re.findall(rf"atelier ({names})\b", OPERATIONS)
     assert {"up", "login", "doctor", "weights list", "weights fetch", "admin verify"} <= set(shown)
     for words in shown:

@@ -37,6 +37,8 @@ for _command in (
     studio.up,
     studio.demo,
     studio.doctor,
+    studio.upgrade,
+    studio.migrate,
     studio.login,
     submit.kinds,
     submit.submit,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 
 import click
 
@@ -19,6 +21,39 @@ def up(as_json: bool) -> None:
     from jobs.settings import Settings
 
     run(Settings.read(), _say_json if as_json else click.echo)
+
+
+@click.command()
+@click.option("--install/--no-install", default=True, help="Bring the newest version first.")
+@click.option("--start/--no-start", default=True, help="Start the studio afterwards.")
+@click.option(
+    "--backup",
+    "folder",
+    metavar="FOLDER",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where to save the studio before; else backups in the data folder.",
+)
+def upgrade(install: bool, start: bool, folder: Path | None) -> None:
+    """Save the studio, stop it, install the newest version, migrate, start it again.
+
+    Jobs that run are saved and go on afterwards.
+    """
+    from atelier.upgrade import upgrade as run
+    from jobs.settings import Settings
+
+    run(Settings.read(), click.echo, install=install, folder=folder)
+    if start:
+        sys.stdout.flush()
+        os.execv(sys.executable, [sys.executable, "-m", "atelier", "up"])  # noqa: S606
+
+
+@click.command()
+def migrate() -> None:
+    """Bring the database of a studio that does not run to this version's tables."""
+    from atelier.upgrade import migrate as run
+    from jobs.settings import Settings
+
+    run(Settings.read(), click.echo)
 
 
 @click.command()
