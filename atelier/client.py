@@ -22,6 +22,7 @@ from uuid import uuid4
 
 import requests
 
+from atelier.multipart import Form
 from atelier.people import People
 from atelier.problems import TransferError
 from atelier.transport import seconds
@@ -138,6 +139,32 @@ class ModelPage(TypedDict):
     """One page of models; ``next`` is the URL of the following one."""
 
     results: list[Model]
+    next: str | None
+    previous: str | None
+
+
+class Dataset(TypedDict):
+    """A set of pictures; its ``id`` is a valid input of jobs, also while it is ``checking``."""
+
+    id: str
+    name: str
+    licence: str
+    status: str
+    parent_id: str | None
+    sha256: str | None
+    progress: dict[str, int] | None
+    refused: dict[str, str] | None
+    report: dict[str, Any] | None
+    created_at: str
+    checked_at: str | None
+    urls: dict[str, str | None]
+
+
+class DatasetPage(TypedDict):
+    """One page of datasets; ``limits`` tells how many bytes of an upload are taken."""
+
+    results: list[Dataset]
+    limits: dict[str, int]
     next: str | None
     previous: str | None
 
@@ -343,6 +370,57 @@ class Studio(People):
         # Temporary files are private; a picture someone asked for is an ordinary file.
         path.chmod(0o644)
         return path
+
+    def datasets(self, limit: int = 20, address: str | None = None) -> DatasetPage:
+        """A page of datasets, newest first: the first, or the one at ``address`` (a ``next``)."""
+        query = None if address else {"limit": str(limit)}
+        page: DatasetPage = self._json("GET", address or "/datasets", query=query)
+        return page
+
+    def dataset(self, dataset_id: str) -> Dataset:
+        """One dataset with its report."""
+        found: Dataset = self._json("GET", f"/datasets/{_segment(dataset_id)}")
+        return found
+
+    def add_dataset(
+        self, archive: Path, *, name: str = "", licence: str = "", parent: str = ""
+    ) -> Dataset:
+        """Bring a set of pictures as a ZIP, sub-folders being labels; ``parent`` is the dataset
+        they are added to. It is streamed, however large. Raises TransferError for one that is
+        larger than the studio takes."""
+        size, limit = archive.stat().st_size, self.datasets(limit=1)["limits"]["upload_bytes"]
+        if size > limit:
+            raise TransferError(
+                f"{archive.name} has {size} bytes; the studio takes {limit} of a set of pictures."
+                " Send fewer or smaller pictures, or send them in several sets."
+            )
+        said = {"name": name or archive.stem, "licence": licence, "parent": parent}
+        with archive.open("rb") as stream:
+            form = Form({key: value for key, value in said.items() if value}, archive.name, stream)
+            made: Dataset = self._json("POST", "/datasets", form=form)
+        return made
+
+    def sample_dataset(
+        self, *, per_style: int = 40, size: int = 256, seed: int = 0, name: str = ""
+    ) -> Dataset:
+        """Have the studio draw a labelled set of abstract art."""
+        order = {"per_style": per_style, "size": size, "seed": seed, "name": name}
+        made: Dataset = self._json("POST", "/datasets/sample", body=order)
+        return made
+
+    def watch_dataset(self, dataset_id: str) -> Iterator[Dataset]:
+        """The dataset now and again, until it is checked."""
+        while True:
+            answer = self._send("GET", f"/datasets/{_segment(dataset_id)}")
+            found: Dataset = answer.json()
+            yield found
+            if found["status"] != "checking":
+                return
+            time.sleep(seconds(answer.headers.get("Retry-After"), 1.0))
+
+    def delete_dataset(self, dataset_id: str) -> None:
+        """Forget a dataset that no job needs any more."""
+        self._send("DELETE", f"/datasets/{_segment(dataset_id)}").close()
 
     def workers(self) -> list[Worker]:
         """Every slot that serves the studio, with what runs in it."""

@@ -10,6 +10,7 @@ from urllib.parse import urljoin, urlsplit
 import requests
 from requests.auth import AuthBase
 
+from atelier.multipart import Form
 from atelier.problems import NotReachableError, ProblemError, TransferError
 
 API = "/api/v1"
@@ -54,6 +55,7 @@ class Transport:
         query: Mapping[str, str | list[str]] | None = None,
         body: Mapping[str, Any] | None = None,
         upload: tuple[str, Any] | None = None,
+        form: Form | None = None,
         headers: Mapping[str, str] | None = None,
         stream: bool = False,
     ) -> requests.Response:
@@ -61,17 +63,22 @@ class Transport:
         orders carry a key, uploads are stored once, actions change nothing the second time.
         """
         url = self._absolute(address)
+        if form is not None:
+            headers = {**(headers or {}), "Content-Type": form.content_type}
         deadline = time.monotonic() + self.patience
         pause = 0.2
         while True:
             if upload:
                 upload[1].seek(0)
+            if form is not None:
+                form.rewind()
             try:
                 answer = self._session.request(
                     method,
                     url,
                     params=query,
                     json=body,
+                    data=form,
                     files={"file": upload} if upload else None,
                     headers=headers,
                     stream=stream,

@@ -77,6 +77,9 @@ def receive(
     stored = storage.put(database, upload)
     with database.begin() as session:
         base = _checked(session, owner_id, brought)
+        known = _sent_already(session, owner_id, brought, stored.sha256)
+        if known is not None:
+            return known
         return _insert(session, owner_id, brought, upload_sha256=stored.sha256, base_sha256=base)
 
 
@@ -233,12 +236,31 @@ def _checked(session: Session, owner_id: UUID, brought: Brought) -> str | None:
     return base
 
 
+def _sent_already(
+    session: Session, owner_id: UUID, brought: Brought, upload: str
+) -> Dataset | None:
+    """The same upload with the same words, not yet checked: its answer was lost on the way."""
+    query = select(Dataset).where(
+        Dataset.owner_id == owner_id,
+        Dataset.state == str(DatasetState.CHECKING),
+        Dataset.upload_sha256 == upload,
+        Dataset.name == _name(brought),
+        Dataset.licence == brought.licence.strip(),
+        Dataset.parent_id.is_not_distinct_from(brought.parent_id),
+    )
+    return session.scalars(query).first()
+
+
+def _name(brought: Brought) -> str:
+    return brought.name.strip() or "dataset"
+
+
 def _insert(session: Session, owner_id: UUID, brought: Brought, **values: Any) -> Dataset:
     made = insert(Dataset).values(
         id=new_id(),
         owner_id=owner_id,
         parent_id=brought.parent_id,
-        name=brought.name.strip() or "dataset",
+        name=_name(brought),
         licence=brought.licence.strip(),
         **values,
     )

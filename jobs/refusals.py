@@ -150,6 +150,11 @@ REFUSALS: Mapping[str, Refusal] = {
         N_("The upload is larger than the %(limit)s bytes that are taken of a model."),
         N_("Have the administrator raise the limit, or train a narrower model."),
     ),
+    "dataset_too_large": Refusal(
+        413,
+        N_("The upload is larger than the %(limit)s bytes that are taken of a set of pictures."),
+        N_("Send fewer or smaller pictures, or send them in several sets."),
+    ),
     "too_large": Refusal(
         413,
         N_("The upload is larger than the %(limit)s bytes that are taken."),
@@ -233,6 +238,9 @@ FAULTS: Mapping[str, str] = {
     ),
     "dataset_not_ready": N_(
         "The set '%(name)s' is not ready, so nothing can be added to it. Wait until it is checked."
+    ),
+    "archive_among_files": N_(
+        "'%(name)s' is an archive among other files. Send one archive alone, or pictures."
     ),
     "wrong_media_type": N_("This file is %(value)s, but a %(wanted)s is needed here."),
     "out_of_range": N_("%(value)s is outside %(low)s to %(high)s."),

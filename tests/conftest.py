@@ -12,11 +12,13 @@ import pytest
 from sqlalchemy import insert
 
 from atelier.local import Stack, free_port
+from engines.registry import KINDS
 from jobs.database import Database, connect
 from jobs.ids import new_id
 from jobs.models import Owner
 from jobs.settings import Settings
 from jobs.storage import Storage
+from tests.learning import LEARNING
 
 SAMPLES = Path(__file__).parent.parent / "atelier" / "samples"
 LEASE_SECONDS = 6
@@ -87,3 +89,10 @@ def photo() -> Path:
 def painting() -> Path:
     """A real painting."""
     return SAMPLES / "paintings" / "van-gogh-cafe-terrace-at-night.jpg"
+
+
+@pytest.fixture
+def learning(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a kind that learns from a dataset; no worker knows it."""
+    monkeypatch.setitem(KINDS, LEARNING.name, LEARNING)
+    return LEARNING.name

@@ -35,7 +35,8 @@ def test_every_route_of_the_api_is_described() -> None:
             continue
         path = re.sub(r"<(?!step)\w+>", "{}", rule.rule.removeprefix("/api/v1"))
         named = path.startswith(("/kinds", "/workers"))
-        said = path.replace("{}", "{name}" if named else "{id}").replace("<step>", "{step}")
+        said = path.replace("{}", "{name}" if named else "{id}")
+        said = re.sub(r"<(?:int:)?(step|position)>", r"{\1}", said)
         last = "/" + said.rpartition("/")[2]
         assert f"`{said}`" in API or f" {said}`" in API or f"`{last}`" in API, said
 

@@ -37,12 +37,13 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 def _mount(app: Flask) -> None:
     from webui import health, pages
-    from webui.api import files, jobs, kinds, logs, me, models, people, timeline, workers
+    from webui.api import datasets, files, jobs, kinds, logs, me, models, people, timeline, workers
 
     for blueprint in (
         health.health,
         metrics.metrics,
         files.files,
+        datasets.datasets,
         jobs.jobs,
         logs.logs,
         timeline.timeline,

@@ -44,6 +44,8 @@ OPEN_ENDPOINTS = frozenset(
         "pages.shared_picture",
     }
 )
+# Their bodies are read as they arrive, by :mod:`webui.arrivals`, which checks the token in them.
+STREAMED_ENDPOINTS = frozenset({"datasets.bring", "pages.bring_dataset"})
 P = ParamSpec("P")
 R = TypeVar("R")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -116,6 +118,13 @@ def csrf_token() -> str:
     return hmac.new(cookie.encode(), b"csrf", hashlib.sha256).hexdigest()
 
 
+def check_csrf(shown: str) -> None:
+    """Refuse a request that does not carry the token of this session's pages."""
+    if not hmac.compare_digest(shown.encode(), csrf_token().encode()):
+        raise RefusedError("forbidden")
+    g.csrf_due = False
+
+
 def is_api() -> bool:
     """Whether a program asks: its answers are JSON, also the errors."""
     return request.path.startswith("/api/") or request.path in ("/healthz", "/readyz", "/metrics")
@@ -128,6 +137,7 @@ def _check_host() -> None:
 
 def _identify() -> AnyResponse | None:
     g.asker = g.owner_id = None
+    g.csrf_due = False
     if request.endpoint in OPEN_ENDPOINTS:
         if request.method not in SAFE_METHODS:
             _check_origin()
@@ -171,9 +181,11 @@ def _check_origin() -> None:
 
 def _check_own_page() -> None:
     _check_origin()
-    shown = request.headers.get("X-CSRF-Token") or request.form.get("csrf_token", "")
-    if not hmac.compare_digest(shown.encode(), csrf_token().encode()):
-        raise RefusedError("forbidden")
+    shown = request.headers.get("X-CSRF-Token")
+    if shown is None and request.endpoint in STREAMED_ENDPOINTS:
+        g.csrf_due = True
+        return
+    check_csrf(shown or request.form.get("csrf_token", ""))
 
 
 def _harden(answer: Response) -> Response:

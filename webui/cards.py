@@ -15,6 +15,7 @@ from engines import film
 from engines.kind import N_, Kind
 from engines.registry import KINDS
 from jobs import listing
+from jobs.awaiting import awaits
 from jobs.models import File, Job
 from jobs.service import is_settled, shown_status
 from webui import forms
@@ -104,8 +105,9 @@ class Card:
 
     @property
     def actions(self) -> tuple[str, ...]:
-        """What may be asked of it now."""
-        return ACTIONS[self.status]
+        """What may be asked of it now; one that waits for its dataset goes on by itself."""
+        offered = ACTIONS[self.status]
+        return tuple(act for act in offered if act != "resume") if awaits(self.row) else offered
 
     @property
     def phase(self) -> str:

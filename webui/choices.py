@@ -10,14 +10,17 @@ from flask import url_for
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from jobs.models import File
+from jobs import datasets
+from jobs.models import Dataset, File
 from jobs.service import REFERENCE_MEDIA
 from jobs.trained import title
 from webui import samples
 from webui.forms import Field, Filled
-from webui.texts import _
+from webui.sets import SetCard
+from webui.texts import _, ngettext
 
 OWN_SHOWN = 3
+DATASETS_SHOWN = 24
 OWN_LOOKED_AT = 60
 
 
@@ -35,6 +38,9 @@ def offered(session: Session, owner_id: UUID, form: Filled) -> dict[str, list[Ch
     """The choices of every reference field, those already chosen included."""
     found: dict[str, list[Choice]] = {}
     for position, known in enumerate(f for f in form.fields if f.shape == "reference"):
+        if known.reference == "dataset":
+            found[known.name] = _datasets(session, owner_id, form.values(known.name))
+            continue
         picked = _files(session, owner_id, form.values(known.name))
         own = _own(session, owner_id, known.reference)
         listed = list(map(of_file, picked))
@@ -43,6 +49,15 @@ def offered(session: Session, owner_id: UUID, form: Filled) -> dict[str, list[Ch
         listed += map(of_file, own[:OWN_SHOWN])
         found[known.name] = list({choice.value: choice for choice in listed}.values())
     return found
+
+
+def of_dataset(row: Dataset) -> Choice:
+    """A dataset as a line with its contact sheet; one that is checked still may be chosen."""
+    card = SetCard(row)
+    if not card.ready:
+        return Choice(str(row.id), f"{row.name} ({card.status_words})")
+    count = ngettext("%(num)s picture", "%(num)s pictures", card.report["pictures"])
+    return Choice(str(row.id), f"{row.name}, {count}", card.sheet or "")
 
 
 def of_sample(sample: samples.Sample) -> Choice:
@@ -88,6 +103,14 @@ def _own(session: Session, owner_id: UUID, reference: str) -> list[File]:
         if row.sha256 not in known:
             newest.setdefault(row.sha256, row)
     return list(newest.values())
+
+
+def _datasets(session: Session, owner_id: UUID, values: Iterable[str]) -> list[Choice]:
+    """The chosen ones first, then the newest that can be used."""
+    ids = [found for found in map(_id_or_none, values) if found is not None]
+    query = select(Dataset).where(Dataset.owner_id == owner_id, Dataset.id.in_(ids))
+    rows = [*session.scalars(query), *datasets.usable(session, owner_id, DATASETS_SHOWN)]
+    return list({str(row.id): of_dataset(row) for row in rows}.values())
 
 
 def _files(session: Session, owner_id: UUID, values: Iterable[str]) -> list[File]:

@@ -24,6 +24,7 @@ class Place:
 
 PLACES = (
     Place("pages.studio_page", N_("Studio"), "s"),
+    Place("pages.datasets_page", N_("Datasets"), "d", below=("pages.dataset_page",)),
     Place("pages.models_page", N_("Models"), "m", below=("pages.model_page",)),
     Place("pages.jobs_page", N_("Jobs"), "j", below=("pages.job_page",)),
 )

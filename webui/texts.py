@@ -67,6 +67,11 @@ def _(text: str) -> str:
     return catalogue(language()).gettext(text) if text else ""
 
 
+def ngettext(one: str, many: str, count: int) -> str:
+    """The text for a count in the reader's language, its ``%(num)s`` filled in."""
+    return catalogue(language()).ngettext(one, many, count) % {"num": count}
+
+
 def filled(text: str, values: Mapping[str, Any]) -> str:
     """``text`` in the reader's language, its ``%(name)s`` filled from ``values``."""
     return _(text) % values if values else _(text)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import click
 
-from atelier.cli import account, admin, jobs, models, networks, studio, submit, timeline
+from atelier.cli import account, admin, datasets, jobs, models, networks, studio, submit, timeline
 from atelier.cli.outcomes import EXIT_CODES, report
 
 
@@ -54,6 +54,7 @@ for _command in (
     jobs.retry,
     jobs.rerun,
     jobs.download,
+    datasets.datasets,
     models.models,
     account.account,
     account.tokens,

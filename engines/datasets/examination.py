@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import queue
+import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from engines.pictures import PictureError
 
 MOST_READERS = 4
 FEW = 64
+NUMBERS = re.compile(r"([0-9]{1,18})")
 
 Tell = Callable[[int, int], None]
 
@@ -65,8 +67,11 @@ class _Picture:
         return PurePosixPath(self.found.name).name
 
     @property
-    def order(self) -> tuple[str, str, str]:
-        return self.label or "", self.file_name, self.sha256
+    def order(self) -> tuple[str, list[str | int], str]:
+        """By label, then as people count: 2 before 10."""
+        parts: list[str | int] = list(NUMBERS.split(self.file_name))
+        parts[1::2] = map(int, parts[1::2])
+        return self.label or "", parts, self.sha256
 
 
 def of_archive(archive: Archive) -> list[Found]:

@@ -27,18 +27,18 @@ RESOLUTIONS = (64, 128, 256, 512)
 
 WARNINGS: Mapping[str, str] = {
     "very_few": N_(
-        "%(count)s pictures: a GAN will remember them rather than learn from them; %(better)s or"
-        " more are better."
+        "A set of %(count)s: a GAN will remember the pictures rather than learn from them;"
+        " %(better)s or more are better."
     ),
-    "few": N_("%(count)s pictures are enough to begin; %(better)s or more give more variety."),
+    "few": N_("A set of %(count)s is enough to begin; %(better)s or more give more variety."),
     "uneven": N_(
-        "The labels are very uneven: %(most)s has %(most_count)s pictures, %(least)s only"
+        "The labels are very uneven: %(most)s has %(most_count)s, %(least)s only"
         " %(least_count)s. What has few is learned poorly: bring more of it, or take some away."
     ),
     "thin": N_("Fewer than %(limit)s pictures are labelled %(labels)s: too few to learn from."),
     "unsorted": N_(
-        "%(count)s pictures lie in no sub-folder beside others that do; they are labelled"
-        " 'unsorted'. Put them where they belong, or take them out."
+        "In no sub-folder, beside pictures that are in one: %(count)s. They are labelled"
+        " 'unsorted'; put them where they belong, or take them out."
     ),
     "small": N_(
         "%(count)s of %(total)s pictures are smaller than %(side)s px on the short side. Train at"
@@ -48,14 +48,14 @@ WARNINGS: Mapping[str, str] = {
         "%(count)s of %(total)s pictures are far from square; training sees the middle square of"
         " each. Cut them yourself where the middle is not what matters."
     ),
-    "unreadable": N_("%(count)s files could not be read as pictures and were left out."),
-    "duplicates": N_("%(count)s pictures were there more than once; each is kept once."),
+    "unreadable": N_("Files left out because they could not be read as pictures: %(count)s."),
+    "duplicates": N_("Copies left out: %(count)s. Each picture is kept once."),
     "two_labels": N_(
-        "%(count)s pictures lie under two labels; each is kept under the first, which may be wrong."
+        "Under two labels at once: %(count)s. Each is kept under the first, which may be wrong."
     ),
     "near": N_(
-        "%(count)s pictures look nearly like another one. A GAN sees them as more weight for the"
-        " same: take out what is not meant."
+        "Nearly like another picture: %(count)s. A GAN sees them as more weight for the same: take"
+        " out what is not meant."
     ),
     "unlicensed": N_("Nothing is noted about where the pictures come from and who may use them."),
     "known_already": N_("You have this very set already, as '%(name)s'."),

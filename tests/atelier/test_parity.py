@@ -71,3 +71,28 @@ def test_what_can_be_done_with_models_is_in_the_client_the_command_line_and_the_
     shown = {"index": "models_page", "show": "model_page", "add": "add_model"}
     pages = {shown.get(name, f"{name}_model") for name in asked_of_api}
     assert {f"pages.{name}" for name in pages} <= set(app.view_functions)
+
+
+def test_what_the_api_does_with_datasets_the_client_the_commands_and_the_pages_do_too() -> None:
+    """Bring, draw, list, look, delete: asked of the API's own addresses."""
+    app = create_app(Settings.read({"DATABASE_URL": "postgresql://nobody@nowhere/nothing"}))
+    asked_for = {
+        (method, rule.rule.removeprefix("/api/v1/datasets"))
+        for rule in app.url_map.iter_rules()
+        if rule.endpoint.startswith("datasets.")
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    ways = {
+        ("POST", ""): ("add_dataset", "add", "bring_dataset"),
+        ("POST", "/sample"): ("sample_dataset", "sample", "sample_dataset"),
+        ("GET", ""): ("datasets", "list", "datasets_page"),
+        ("GET", "/<dataset_id>"): ("dataset", "show", "dataset_page"),
+        ("DELETE", "/<dataset_id>"): ("delete_dataset", "delete", "delete_dataset"),
+    }
+    bytes_of_it = {"pictures", "thumbnails/<int:position>", "sheet", "content"}
+    assert asked_for == {*ways, *(("GET", f"/<dataset_id>/{part}") for part in bytes_of_it)}
+    commands = atelier.commands["datasets"].commands  # type: ignore[attr-defined]
+    for method, command, page in ways.values():
+        assert callable(getattr(Studio, method))
+        assert command in commands
+        assert f"pages.{page}" in app.view_functions

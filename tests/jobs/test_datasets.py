@@ -11,9 +11,6 @@ import pytest
 from sqlalchemy import select, text
 
 from engines.datasets.pack import Pack
-from engines.kind import Dataset as DatasetReference
-from engines.kind import Kind, Params
-from engines.registry import KINDS
 from jobs import datasets, lease, service, verify
 from jobs.checking import Check
 from jobs.database import Database
@@ -24,20 +21,6 @@ from jobs.refusals import RefusedError
 from jobs.states import State
 from tests.archives import HOSTILE, art, labelled, zipped
 from tests.commissions import Studio
-
-
-class LearningParams(Params):
-    """Parameters of a kind that learns from a dataset."""
-
-    dataset: DatasetReference
-
-
-@pytest.fixture
-def learning(monkeypatch: pytest.MonkeyPatch) -> str:
-    """The name of a kind that learns from a dataset."""
-    kind = Kind("learning", "Learning", "Learns.", LearningParams, "engines.none:None", 1, 60.0)
-    monkeypatch.setitem(KINDS, kind.name, kind)
-    return kind.name
 
 
 class Desk:

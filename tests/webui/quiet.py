@@ -27,7 +27,7 @@ from jobs import accounts, lease
 from jobs.database import Database
 from jobs.ids import new_id
 from jobs.lease import Claim
-from jobs.models import Blob, Event, File, IdempotencyKey, Job, Owner, OwnerShare
+from jobs.models import Blob, Dataset, Event, File, IdempotencyKey, Job, Owner, OwnerShare
 from jobs.roles import Role
 from jobs.settings import Settings
 from tests.schemas import own_schema
@@ -36,7 +36,7 @@ from webui.studio import Studio
 
 API = "/api/v1"
 SCHEMA = "quiet_api"
-LEFT_BEHIND = (Blob, Event, File, IdempotencyKey, Job)
+LEFT_BEHIND = (Blob, Dataset, Event, File, IdempotencyKey, Job)
 
 
 @dataclass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from webui.pages import (
     account,
+    datasets,
     entry,
     jobs,
     making,
@@ -18,6 +19,7 @@ from webui.pages.blueprint import pages
 
 __all__ = [
     "account",
+    "datasets",
     "entry",
     "jobs",
     "making",

@@ -1,0 +1,52 @@
+"""Pictures of this machine on their way into a dataset: folders as one ZIP; sample art."""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from atelier.errors import StudioError
+
+
+@contextmanager
+def as_archive(places: Sequence[Path]) -> Iterator[Path]:
+    """One ZIP of what lies at ``places``: a ZIP as it is, folders and files put into a new one.
+
+    Names keep the folders below each place; links are left out. Raises StudioError.
+    """
+    if len(places) == 1 and places[0].is_file() and zipfile.is_zipfile(places[0]):
+        yield places[0]
+        return
+    with tempfile.TemporaryDirectory(prefix="atelier-dataset-") as folder:
+        name = places[0].resolve().name if places[0].is_dir() else "pictures"
+        target = Path(folder, f"{name}.zip")
+        taken: set[str] = set()
+        with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
+            for place in places:
+                for path, inside in _files(place):
+                    if inside in taken:
+                        raise StudioError(f"{path}: another {inside} is sent already. Rename one.")
+                    taken.add(inside)
+                    archive.write(path, inside)
+        if not taken:
+            raise StudioError(f"There is no file in {', '.join(map(str, places))}.")
+        yield target
+
+
+def write_samples(folder: Path, per_style: int, size: int, seed: int) -> list[Path]:
+    """Draw sample art into a folder, a sub-folder for each style."""
+    from engines.datasets import samples
+
+    return samples.write_folder(folder, per_style, size, seed)
+
+
+def _files(place: Path) -> Iterator[tuple[Path, str]]:
+    if not place.is_dir():
+        yield place, place.name
+        return
+    for path in sorted(place.rglob("*")):
+        if path.is_file() and not path.is_symlink():
+            yield path, path.relative_to(place).as_posix()

@@ -1,0 +1,181 @@
+"""``atelier datasets``: sets of pictures to learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from atelier.cli import outcomes, shown
+from atelier.cli.connection import WATCH_PATIENCE_SECONDS, connect
+from atelier.cli.outcomes import Outcome
+from atelier.cli.shown import json_option
+
+if TYPE_CHECKING:
+    from atelier.client import Dataset, Studio
+
+id_argument = click.argument("dataset_id", metavar="DATASET")
+wait_option = click.option("--no-wait", is_flag=True, help="Do not wait until it is checked.")
+name_option = click.option("--name", default="", help="What to call it.")
+
+
+@click.group()
+def datasets() -> None:
+    """Bring, list, show or delete sets of pictures."""
+
+
+@datasets.command(epilog=outcomes.EXIT_CODES)
+@click.argument(
+    "places",
+    nargs=-1,
+    required=True,
+    metavar="FOLDER|ZIP|FILE...",
+    type=click.Path(exists=True, path_type=Path),
+)
+@name_option
+@click.option("--licence", default="", help="Where the pictures come from, who may use them.")
+@click.option("--parent", default="", metavar="DATASET", help="The dataset they are added to.")
+@wait_option
+@json_option
+def add(
+    places: tuple[Path, ...], name: str, licence: str, parent: str, no_wait: bool, as_json: bool
+) -> int:
+    """Bring pictures: a folder whose sub-folders are labels, a ZIP of one, or files."""
+    from atelier.art import as_archive
+
+    studio = connect(WATCH_PATIENCE_SECONDS)
+    with as_archive(places) as archive:
+        made = studio.add_dataset(archive, name=name, licence=licence, parent=parent)
+    return _checked(studio, made, no_wait, as_json)
+
+
+@datasets.command(epilog=outcomes.EXIT_CODES)
+@click.argument("folder", required=False, type=click.Path(file_okay=False, path_type=Path))
+@click.option("--upload", is_flag=True, help="Have the studio draw it, as a dataset.")
+@click.option("--per-style", type=click.IntRange(1, 500), default=40, show_default=True)
+@click.option("--size", type=click.IntRange(32, 1024), default=256, show_default=True)
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True)
+@name_option
+@wait_option
+@json_option
+def sample(
+    folder: Path | None,
+    upload: bool,
+    per_style: int,
+    size: int,
+    seed: int,
+    name: str,
+    no_wait: bool,
+    as_json: bool,
+) -> int:
+    """Draw labelled abstract art in several styles, into FOLDER or as a dataset."""
+    if (folder is None) != upload:
+        raise click.UsageError("Name a FOLDER to draw into, or --upload; one of the two.")
+    if folder is None:
+        studio = connect(WATCH_PATIENCE_SECONDS)
+        made = studio.sample_dataset(per_style=per_style, size=size, seed=seed, name=name)
+        return _checked(studio, made, no_wait, as_json)
+    from atelier.art import write_samples
+
+    written = write_samples(folder, per_style, size, seed)
+    if as_json:
+        shown.document({"results": [str(path) for path in written]})
+    else:
+        click.echo(f"{len(written)} pictures in {folder}.")
+    return Outcome.DONE
+
+
+@datasets.command("list")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True)
+@json_option
+def index(limit: int, as_json: bool) -> None:
+    """List your datasets, newest first."""
+    found = list(islice(_all(connect(), limit), limit))
+    if as_json:
+        shown.document({"results": found})
+    elif not found:
+        click.echo("No datasets. Bring one: atelier datasets add FOLDER")
+    else:
+        click.echo(f"{'ID':36} {'STATUS':<9} {'PICTURES':>8}  NAME")
+        for row in found:
+            count = row["report"]["pictures"] if row["report"] else "-"
+            click.echo(f"{row['id']:36} {row['status']:<9} {count:>8}  {row['name']}")
+
+
+@datasets.command()
+@id_argument
+@json_option
+def show(dataset_id: str, as_json: bool) -> None:
+    """Show what was found in a dataset."""
+    _tell(connect().dataset(dataset_id), as_json)
+
+
+@datasets.command()
+@id_argument
+@json_option
+def delete(dataset_id: str, as_json: bool) -> None:
+    """Forget a dataset that no job needs any more."""
+    connect().delete_dataset(dataset_id)
+    if as_json:
+        shown.document({"deleted": dataset_id})
+    else:
+        click.echo(f"{dataset_id} is deleted.")
+
+
+def _checked(studio: Studio, made: Dataset, no_wait: bool, as_json: bool) -> int:
+    """Follow the check on stderr, then tell what it found."""
+    row = made if no_wait else _followed(studio, made["id"], quiet=as_json)
+    _tell(row, as_json)
+    return Outcome.FAILED if row["status"] == "refused" else Outcome.DONE
+
+
+def _followed(studio: Studio, dataset_id: str, quiet: bool) -> Dataset:
+    said = ""
+    for row in studio.watch_dataset(dataset_id):
+        done = row["progress"]
+        words = f"checked {done['done']} of {done['total']}" if done else "checking"
+        if words != said and row["status"] == "checking" and not quiet:
+            click.echo(words, err=True)
+            said = words
+    return row
+
+
+def _tell(row: Dataset, as_json: bool) -> None:
+    if as_json:
+        shown.document(row)
+    else:
+        click.echo("\n".join(_page(row)))
+
+
+def _page(row: Dataset) -> Iterator[str]:
+    yield f"dataset   {row['id']}"
+    yield f"name      {row['name']}"
+    yield f"status    {row['status']}"
+    if row["licence"]:
+        yield f"licence   {row['licence']}"
+    if row["refused"]:
+        yield row["refused"]["detail"]
+    report = row["report"]
+    if report is None:
+        return
+    sides = report["short_side"]
+    yield f"pictures  {report['pictures']}, {report['bytes']} bytes"
+    yield f"sizes     short side {sides['least']} to {sides['most']} px, median {sides['median']}"
+    for label, count in report["labels"].items():
+        yield f"  {label}: {count}"
+    for entry in report["unreadable"]["shown"]:
+        yield f"left out  {entry['name']}: {entry['detail']}"
+    for warning in report["warnings"]:
+        yield f"note      {warning['detail']}"
+
+
+def _all(studio: Studio, limit: int) -> Iterator[Dataset]:
+    page = studio.datasets(limit=min(limit, 100))
+    while True:
+        yield from page["results"]
+        if not page["next"]:
+            return
+        page = studio.datasets(address=page["next"])

@@ -1,0 +1,125 @@
+"""Datasets as the pages show them: a contact sheet, what was found in words, what may be done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from flask import url_for
+from sqlalchemy.orm import Session
+
+from engines.kind import N_, Kind
+from engines.registry import KINDS
+from jobs.models import Dataset
+from jobs.states import DatasetState
+from webui import forms, reports
+from webui.outlook import outlook
+from webui.texts import _
+
+STATUS_WORDS = {
+    DatasetState.CHECKING: N_("being checked"),
+    DatasetState.READY: N_("ready"),
+    DatasetState.REFUSED: N_("cannot be used"),
+}
+
+
+@dataclass(frozen=True)
+class Learner:
+    """A kind of job that learns from a dataset, and the parameter that names it."""
+
+    kind: Kind
+    parameter: str
+
+    def address(self, dataset_id: UUID) -> str:
+        """Its form, with the dataset chosen."""
+        chosen = {self.parameter: str(dataset_id)}
+        return url_for("pages.new_page", kind_name=self.kind.name, **chosen)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Expected:
+    """How long a kind usually runs here, by preset; empty while none has ended here."""
+
+    kind: Kind
+    seconds: dict[str, float]
+
+
+@dataclass(frozen=True)
+class SetCard:
+    """A dataset, ready to be shown."""
+
+    row: Dataset
+
+    @property
+    def id(self) -> UUID:
+        """The dataset's id."""
+        return self.row.id
+
+    @property
+    def checking(self) -> bool:
+        """Whether it moves by itself."""
+        return self.row.state == DatasetState.CHECKING
+
+    @property
+    def ready(self) -> bool:
+        """Whether it can be learned from."""
+        return self.row.state == DatasetState.READY
+
+    @property
+    def status_words(self) -> str:
+        """The status in words."""
+        return _(STATUS_WORDS[DatasetState(self.row.state)])
+
+    @property
+    def sheet(self) -> str | None:
+        """Address of its contact sheet."""
+        return url_for("datasets.sheet", dataset_id=self.id) if self.ready else None
+
+    @property
+    def percent(self) -> float:
+        """How much of it has been looked at."""
+        told = self.row.progress
+        return round(100 * told["done"] / max(1, told["total"])) if told else 0.0
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """What was found, as numbers; empty until it is ready."""
+        return self.row.report or {}
+
+    @property
+    def labels(self) -> dict[str, int]:
+        """How many pictures each label has."""
+        return reports.labels(self.row)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What to know before training on it, in words."""
+        return [each["detail"] for each in reports.warnings(self.row)]
+
+    @property
+    def unreadable(self) -> list[dict[str, str]]:
+        """Files that were left out, each with the reason in words."""
+        return reports.unreadable(self.row)
+
+    @property
+    def refusal(self) -> str:
+        """Why it cannot be used, and what to do."""
+        told = reports.refusal(self.row)
+        return told["detail"] if told else ""
+
+
+def learners() -> list[Learner]:
+    """Every kind that learns from a dataset."""
+    return [
+        Learner(kind, field.name)
+        for kind in KINDS.values()
+        for field in forms.fields(kind)
+        if field.reference == "dataset" and not field.many
+    ]
+
+
+def expected(session: Session, kinds: Sequence[Learner]) -> list[Expected]:
+    """How long each of these kinds usually runs here: the mean of recent runs."""
+    return [Expected(each.kind, outlook(session, each.kind).run_seconds) for each in kinds]
