@@ -17,15 +17,16 @@ from datetime import datetime
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any, NotRequired, TypedDict
-from urllib.parse import quote
 from uuid import uuid4
 
 import requests
 
+from atelier.administration import Administration
 from atelier.multipart import Form
 from atelier.people import People
 from atelier.problems import TransferError
 from atelier.transport import seconds
+from atelier.transport import segment as _segment
 
 ENDED = frozenset({"succeeded", "failed", "canceled"})
 CHUNK = 1 << 18
@@ -177,21 +178,7 @@ class JobPage(TypedDict):
     previous: str | None
 
 
-class Worker(TypedDict):
-    """A slot of the studio; ``drained`` ones take no further job.
-
-    ``drained_because`` is what its device answered, where that is why.
-    """
-
-    id: str
-    resource: str
-    drained: bool
-    drained_because: str | None
-    job_id: str | None
-    last_beat_seconds: float
-
-
-class Studio(People):
+class Studio(Administration, People):
     """One studio. ``patience`` is how many seconds a request is tried again while it is away."""
 
     def kinds(self) -> list[Kind]:
@@ -422,18 +409,6 @@ class Studio(People):
         """Forget a dataset that no job needs any more."""
         self._send("DELETE", f"/datasets/{_segment(dataset_id)}").close()
 
-    def workers(self) -> list[Worker]:
-        """Every slot that serves the studio, with what runs in it."""
-        return list(self._json("GET", "/workers")["results"])
-
-    def drain(self, slot: str) -> list[Worker]:
-        """Let a slot finish what runs in it and take nothing more."""
-        return list(self._json("POST", f"/workers/{_segment(slot)}/drain")["results"])
-
-    def undrain(self, slot: str) -> list[Worker]:
-        """Let a slot take jobs again."""
-        return list(self._json("POST", f"/workers/{_segment(slot)}/undrain")["results"])
-
     @staticmethod
     def _log(job_id: str) -> str:
         return f"/jobs/{_segment(job_id)}/log"
@@ -459,7 +434,3 @@ def _copy(answer: requests.Response, target: Any) -> str:
     except requests.RequestException as cut:
         raise TransferError(f"The download broke off: {cut}. Try again.") from cut
     return digest.hexdigest()
-
-
-def _segment(text: str) -> str:
-    return quote(text, safe="")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 import requests
 from requests.auth import AuthBase
@@ -123,3 +123,8 @@ def _granted(answer: requests.Response, url: str) -> requests.Response:
 def seconds(header: str | None, otherwise: float) -> float:
     """The seconds that a ``Retry-After`` names."""
     return float(header) if header and header.isdigit() else otherwise
+
+
+def segment(text: str) -> str:
+    """A name or id as one part of an address."""
+    return quote(text, safe="")

@@ -34,7 +34,7 @@ from jobs import (
 )
 from jobs.checks import Checks
 from jobs.database import Database, DatabaseDownError, connect
-from jobs.models import Blob, IdempotencyKey, Invitation, Job, ShareLink, Slot, Token
+from jobs.models import Blob, DiskSample, IdempotencyKey, Invitation, Job, ShareLink, Slot, Token
 from jobs.moves import lock_job, move
 from jobs.queue import Waker, make_app
 from jobs.settings import Settings, SettingsError
@@ -45,9 +45,11 @@ LEADER_LOCK = 7_021_887
 TURN_SECONDS = 1.0
 SWEEP_SECONDS = 60.0
 SEAL_SECONDS = 10.0
+MEASURE_SECONDS = 300.0
 BLOB_GRACE = "1 hour"
 KEY_LIFETIME = "24 hours"
 SLOT_LIFETIME = "7 days"
+SAMPLE_LIFETIME = "30 days"
 SWEEP_BATCH = 200
 IDLE_SECONDS = 15.0
 
@@ -96,7 +98,7 @@ class Keeper:
         self._trust = Trust(settings.lease)
         self.rest = min(TURN_SECONDS, settings.lease / lease.BEATS_PER_LEASE)
         self._noticed: frozenset[str] = frozenset()
-        self._sweep_at = self._seal_at = 0.0
+        self._sweep_at = self._seal_at = self._measure_at = 0.0
         self._checks = Checks(database, settings)
 
     def turn(self, now: float) -> None:
@@ -111,12 +113,19 @@ class Keeper:
         self._checks.turn(now)
         self.settle_awaiting()
         self.notice_idle_slots()
+        self._do_rarer_chores(now)
+
+    def _do_rarer_chores(self, now: float) -> None:
+        """What is not due with every turn."""
         if now >= self._seal_at:
             self._seal_at = now + SEAL_SECONDS
             self.seal_audit()
         if now >= self._sweep_at:
             self._sweep_at = now + SWEEP_SECONDS
             self.sweep()
+        if now >= self._measure_at:
+            self._measure_at = now + MEASURE_SECONDS
+            self.measure_disk()
         with self._database.begin() as session:
             figures.note_chore(session, figures.KEEPER)
 
@@ -176,6 +185,13 @@ class Keeper:
             self._wake(resource)
         self._noticed = found
 
+    def measure_disk(self) -> None:
+        """Note how full the disk of the stored files is; nothing where that cannot be asked."""
+        disk = self._storage.disk()
+        if disk is not None:
+            with self._database.begin() as session:
+                session.add(DiskSample(free_bytes=disk[0], total_bytes=disk[1]))
+
     def seal_audit(self) -> None:
         """Seal what was written to the audit log; the log of this process keeps the hash too."""
         with self._database.begin() as session:
@@ -193,6 +209,8 @@ class Keeper:
             session.execute(delete(IdempotencyKey).where(old_key))
             gone = Slot.beat_at < func.now() - text(f"interval '{SLOT_LIFETIME}'")
             session.execute(delete(Slot).where(gone))
+            old = DiskSample.at < func.now() - text(f"interval '{SAMPLE_LIFETIME}'")
+            session.execute(delete(DiskSample).where(old))
         with self._database.begin() as session:
             if not backup.may_sweep(session):
                 return

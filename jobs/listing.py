@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
+from jobs import closures
 from jobs.models import Base, Job, Slot
 from jobs.refusals import Fault, RefusedError
 from jobs.states import State, Wanted
@@ -32,12 +33,13 @@ STATUSES: dict[str, ColumnElement[bool]] = {
 
 @dataclass(frozen=True)
 class Filter:
-    """Which jobs to list; an empty field lists all."""
+    """Which jobs to list; an empty field lists all. ``conditions`` must hold as well."""
 
     status: Sequence[str] = ()
     kind: str = ""
     tag: str = ""
     q: str = ""
+    conditions: Sequence[ColumnElement[bool]] = ()
 
 
 @dataclass(frozen=True)
@@ -59,14 +61,19 @@ class Place:
 
 def page(
     session: Session,
-    owner_id: UUID,
+    owner_id: UUID | None,
     wanted: Filter,
     size: int,
     older_than: UUID | None = None,
     newer_than: UUID | None = None,
 ) -> Page:
-    """One page of an owner's jobs. Raises :class:`RefusedError` for an unusable filter."""
-    query = _filtered(select(Job).where(Job.owner_id == owner_id), wanted)
+    """One page of an owner's jobs, or of everybody's.
+
+    Raises :class:`RefusedError` for an unusable filter.
+    """
+    query = filtered(select(Job), wanted)
+    if owner_id is not None:
+        query = query.where(Job.owner_id == owner_id)
     return Page(*keyset(session, query, Job.id, size, older_than, newer_than))
 
 
@@ -117,14 +124,15 @@ def place(session: Session, job: Job) -> Place | None:
         .limit(FARTHEST_POSITION)
     )
     position = 1 + session.execute(select(func.count()).select_from(ahead.subquery())).scalar_one()
-    return Place(position, _eta(session, job, position))
+    return Place(position, wait_seconds(session, job.resource, position))
 
 
-def _eta(session: Session, job: Job, position: int) -> float | None:
-    """Seconds until a slot is free for it: recent run times, shared among the open slots."""
+def wait_seconds(session: Session, resource: str, position: int) -> float | None:
+    """Seconds until a slot is free for whoever stands at ``position`` of a queue: recent run times,
+    shared among the slots; None when that is not known, as while the queue is closed."""
     recent = (
         select(Job.run_seconds)
-        .where(Job.resource == job.resource, Job.state == str(State.SUCCEEDED))
+        .where(Job.resource == resource, Job.state == str(State.SUCCEEDED))
         .order_by(Job.id.desc())
         .limit(RECENT_JOBS)
         .subquery()
@@ -133,20 +141,23 @@ def _eta(session: Session, job: Job, position: int) -> float | None:
     slots = session.execute(
         select(func.count())
         .select_from(Slot)
-        .where(Slot.resource == job.resource, Slot.beat_at > func.now() - SLOT_SILENCE)
+        .where(Slot.resource == resource, Slot.beat_at > func.now() - SLOT_SILENCE)
     ).scalar_one()
     running = session.execute(
         select(func.count())
         .select_from(Job)
-        .where(Job.resource == job.resource, Job.state == str(State.RUNNING))
+        .where(Job.resource == resource, Job.state == str(State.RUNNING))
     ).scalar_one()
-    if mean is None or not slots:
+    is_open = session.execute(select(closures.is_open(resource))).scalar_one()
+    if mean is None or not slots or not is_open:
         return None
     # A running job is on average half done.
     return float(mean) * max(0.0, position - 1 + running / 2 - max(0, slots - running)) / slots
 
 
-def _filtered(query: Select[Job], wanted: Filter) -> Select[Job]:
+def filtered(query: Select[Job], wanted: Filter) -> Select[Job]:
+    """The jobs of ``query`` that a filter lets through. Raises :class:`RefusedError`."""
+    query = query.where(*wanted.conditions)
     if wanted.status:
         unknown = [status for status in wanted.status if status not in STATUSES]
         if unknown:

@@ -257,6 +257,8 @@ class Job(Base):
     ``inputs`` the SHA-256 of each file and dataset it names, by id; null while that is not known.
     ``smaller`` counts how often memory ran out, ``best_score`` is the highest score of its
     checkpoints so far.
+    ``canceled_as`` is the reason that a running job's cancel will have, when it is not its owner
+    who wants it.
     """
 
     __tablename__ = "job"
@@ -296,6 +298,13 @@ class Job(Base):
             "id",
             postgresql_where=text("state = 'paused' AND reason = 'awaiting_dataset'"),
         ),
+        Index(
+            "ix_job_queued_at",
+            "resource",
+            "queued_at",
+            postgresql_where=text("state = 'queued'"),
+        ),
+        Index("ix_job_failed", "ended_at", postgresql_where=text("state = 'failed'")),
         Index("ix_job_owner_id_id", "owner_id", "id"),
         Index("ix_job_tags", "tags", postgresql_using="gin"),
     )
@@ -314,6 +323,7 @@ class Job(Base):
 
     state: Mapped[str]
     wanted: Mapped[str] = mapped_column(server_default=text("'run'"))
+    canceled_as: Mapped[str | None]
     reason: Mapped[str | None]
     error: Mapped[dict[str, Any] | None]
     version: Mapped[int] = mapped_column(BigInteger, server_default=text("1"))
@@ -474,7 +484,8 @@ class Slot(Base):
     """A place where one job at a time runs: a GPU, or the CPU, of one machine.
 
     ``drained_at`` is since when it takes no further job: because an administrator wants so, or
-    because its device answered errors, which ``drained_because`` tells then.
+    because it is in quarantine, which ``drained_because`` explains. ``vitals`` is what its worker
+    last measured; :mod:`worker.vitals` says what is in it.
     """
 
     __tablename__ = "slot"
@@ -487,6 +498,41 @@ class Slot(Base):
     beat_at: Mapped[datetime]
     drained_at: Mapped[datetime | None]
     drained_because: Mapped[str | None]
+    vitals: Mapped[dict[str, Any] | None]
+
+
+class Closure(Base):
+    """While the row is there, a queue (``cpu``, ``gpu``) is paused, or the whole ``studio`` is
+    under maintenance: no waiting job begins, and in maintenance none is taken."""
+
+    __tablename__ = "closure"
+    __table_args__ = (CheckConstraint("scope IN ('cpu', 'gpu', 'studio')", name="scope"),)
+
+    scope: Mapped[str] = mapped_column(primary_key=True)
+    since: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    message: Mapped[str] = mapped_column(server_default=text("''"))
+    retry_seconds: Mapped[int] = mapped_column(server_default=text("300"))
+
+
+class DiskSample(Base):
+    """How full the disk of the stored files was."""
+
+    __tablename__ = "disk_sample"
+
+    at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp(), primary_key=True)
+    free_bytes: Mapped[int] = mapped_column(BigInteger)
+    total_bytes: Mapped[int] = mapped_column(BigInteger)
+
+
+class Cause(Base):
+    """Why an attempt broke, traceback included: for administrators, never for artists."""
+
+    __tablename__ = "cause"
+
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("job.id"), primary_key=True)
+    fence: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    words: Mapped[str]
+    at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
 
 
 class AuditRow(Base):

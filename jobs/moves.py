@@ -73,15 +73,18 @@ def move(
 ) -> Job:
     """Move a locked ``job`` to ``target`` and append the event; returns the fresh row.
 
-    ``by`` names who did it: ``owner``, ``worker``, ``keeper``, ``restore``, or ``studio`` in the
-    course of the owner's request. ``values`` are further columns to set. Raises ValueError for a
-    move that :data:`jobs.states.MOVES` does not know.
+    ``by`` names who did it: ``owner``, ``administrator``, ``worker``, ``keeper``, ``restore``, or
+    ``studio`` in the course of the owner's request. ``values`` are further columns to set. Raises
+    ValueError for a move that :data:`jobs.states.MOVES` does not know.
     """
     source = State(job.state)
     if (source, target) not in MOVES:
         raise ValueError(f"no move from {source} to {target}")
+    if target is State.CANCELED and job.canceled_as:
+        reason = Reason(job.canceled_as)
     if target is not State.RUNNING:
-        values = {"lease_until": None, "slot": None, "wanted": str(Wanted.RUN), **values}
+        rest = {"lease_until": None, "slot": None, "wanted": str(Wanted.RUN), "canceled_as": None}
+        values = {**rest, **values}
     if target is State.QUEUED:
         values = {"queued_at": func.clock_timestamp(), **values}
     data = {**(details or {}), "from": str(source), "to": str(target), "by": by}

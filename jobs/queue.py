@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
+from typing import Any
 
 from celery import Celery
 
@@ -15,6 +17,7 @@ from jobs.settings import Settings
 
 WAKE_TASK = "worker.wake"
 RESOURCES = ("cpu", "gpu")
+ANSWER_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +48,22 @@ def make_app(settings: Settings) -> Celery:
     return app
 
 
+def answer_seconds(app: Celery) -> float | None:
+    """How long the broker takes to answer a new connection; None when it is away."""
+    began = time.monotonic()
+    bounds = {"socket_timeout": ANSWER_SECONDS, "socket_connect_timeout": ANSWER_SECONDS}
+    try:
+        with app.connection_for_write(
+            connect_timeout=ANSWER_SECONDS, transport_options=bounds
+        ) as connection:
+            channel: Any = connection.default_channel  # of its Redis transport
+            channel.client.ping()
+    except Exception as away:  # kombu raises what its transport raises
+        log.warning("the broker does not answer: %s", away)
+        return None
+    return time.monotonic() - began
+
+
 class Waker:
     """Publishes wakes from a background thread; several asked at once become one."""
 
@@ -63,6 +82,10 @@ class Waker:
                 self._thread = threading.Thread(target=self._publish, name="waker", daemon=True)
                 self._thread.start()
             self._changed.notify()
+
+    def broker_seconds(self) -> float | None:
+        """How long the broker takes to answer; None when it is away."""
+        return answer_seconds(self._app)
 
     def _publish(self) -> None:
         while True:

@@ -124,6 +124,10 @@ REFUSALS: Mapping[str, Refusal] = {
         N_("This link shows nothing any more."),
         N_("Ask whoever gave it to you for another."),
     ),
+    "unknown_queue": Refusal(404, N_("There is no such queue."), N_("Name cpu or gpu.")),
+    "slot_alive": Refusal(
+        409, N_("The slot is not gone: its worker still answers."), N_("Drain it instead.")
+    ),
     "malformed_id": Refusal(
         404, N_("The address holds no valid id."), N_("An id looks like a UUID.")
     ),
@@ -214,6 +218,11 @@ REFUSALS: Mapping[str, Refusal] = {
     "internal_error": Refusal(
         500, N_("Something broke on our side."), N_("Try again; the administrator has the log.")
     ),
+    "maintenance": Refusal(
+        503,
+        N_("%(message)s The studio is under maintenance and takes no new jobs."),
+        N_("Send it again later; jobs that were taken before are not lost."),
+    ),
     "database_down": Refusal(
         503, N_("The studio's database is away for a moment."), N_("Try again in a few seconds.")
     ),
@@ -253,6 +262,7 @@ FAULTS: Mapping[str, str] = {
     "too_many": N_("%(value)s entries are too many; at most %(limit)s are taken."),
     "too_few": N_("%(value)s entries are too few; at least %(limit)s are needed."),
     "bad_length": N_("A length of %(value)s is not taken; 1 to %(limit)s characters are."),
+    "too_long": N_("%(value)s characters are too many; at most %(limit)s are taken."),
     "bad_idempotency_key": N_("The Idempotency-Key must have 1 to %(limit)s characters."),
     "not_one_of": N_("'%(value)s' is none of %(expected)s."),
     "not_an_id": N_("'%(value)s' is no id. Upload the file and use the id of the answer."),

@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from engines import media
 from engines.kind import Kind, Params
 from engines.registry import KINDS
-from jobs import awaiting, quotas
+from jobs import awaiting, closures, quotas
 from jobs.ids import new_id
 from jobs.models import Checkpoint, File, IdempotencyKey, Job, Slot
 from jobs.moves import append_event, count, lock_job, lock_share, move, note, tally
@@ -59,6 +59,7 @@ def submit(session: Session, owner_id: UUID, order: Order, settings: Settings) -
         known = _known_order(session, owner_id, order)
         if known is not None:
             return known
+    closures.check_takes_jobs(session)
     _check_frame(order)
     kind = kind_named(order.kind)
     params = validated(kind, order.params)

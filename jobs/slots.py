@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
-from jobs import quotas
+from jobs import closures, quotas
+from jobs.figures import SILENT
 from jobs.models import Job, OwnerShare, Slot
 from jobs.refusals import RefusedError
 from jobs.states import State
@@ -18,9 +20,20 @@ FRESH = timedelta(seconds=5)
 
 
 def register(
-    session: Session, name: str, *, machine: str, resource: str, device: str, standby: bool
+    session: Session,
+    name: str,
+    *,
+    machine: str,
+    resource: str,
+    device: str,
+    standby: bool,
+    vitals: Mapping[str, Any] | None = None,
 ) -> bool:
-    """Say that a slot is here and whether a runner waits in it; whether it may take a job."""
+    """Say that a slot is here and whether a runner waits in it; whether it may take a job.
+
+    It may not while it is drained, its queue paused or the studio under maintenance. ``vitals``
+    is what was measured since the last time, if anything was.
+    """
     values: dict[str, Any] = {
         "machine": machine,
         "resource": resource,
@@ -28,13 +41,14 @@ def register(
         "standby": standby,
         "beat_at": func.clock_timestamp(),
     }
-    drained_at = session.execute(
+    if vitals is not None:
+        values["vitals"] = dict(vitals)
+    return session.execute(
         upsert(Slot)
         .values(name=name, **values)
         .on_conflict_do_update(index_elements=[Slot.name], set_=values)
-        .returning(Slot.drained_at)
+        .returning(Slot.drained_at.is_(None) & closures.is_open(resource))
     ).scalar_one()
-    return drained_at is None
 
 
 def listing(session: Session) -> list[tuple[Slot, Job | None]]:
@@ -53,8 +67,9 @@ def drain(session: Session, name: str) -> None:
 
 
 def quarantine(session: Session, name: str, cause: str) -> None:
-    """The same, because its device cannot be used: ``cause`` is for the administrator, who lets
-    it take jobs again once it is mended. Raises :class:`RefusedError` (``unknown_slot``).
+    """The same, because its device cannot be used or is not trusted: ``cause`` is for the
+    administrator, who lets it take jobs again once it is mended. Raises :class:`RefusedError`
+    (``unknown_slot``).
     """
     _update(session, name, drained_at=_since(), drained_because=cause)
 
@@ -62,6 +77,28 @@ def quarantine(session: Session, name: str, cause: str) -> None:
 def undrain(session: Session, name: str) -> None:
     """Let the slot take jobs again. Raises :class:`RefusedError` (``unknown_slot``)."""
     _update(session, name, drained_at=None, drained_because=None)
+
+
+def is_silent(slot: Slot, job: Job | None, now: datetime) -> bool:
+    """Whether a slot's worker is not heard of: neither of itself nor, if one runs, of its job."""
+    if job is not None and job.lease_until is not None and job.lease_until > now:
+        return False
+    return now - slot.beat_at > SILENT
+
+
+def forget(session: Session, name: str) -> None:
+    """Strike a slot off whose worker is gone for good; should it come back, it registers anew.
+
+    Raises :class:`RefusedError` (``unknown_slot``, ``slot_alive``).
+    """
+    slot = session.get(Slot, name, with_for_update=True)
+    if slot is None:
+        raise RefusedError("unknown_slot")
+    now = session.execute(select(func.clock_timestamp())).scalar_one()
+    running = select(Job).where(Job.slot == name, Job.state == str(State.RUNNING)).limit(1)
+    if not is_silent(slot, session.scalars(running).first(), now):
+        raise RefusedError("slot_alive")
+    session.delete(slot)
 
 
 def idle_beside_work(session: Session, seconds: float, running_limit: int) -> frozenset[str]:
@@ -88,6 +125,7 @@ def idle_beside_work(session: Session, seconds: float, running_limit: int) -> fr
     idle = select(Slot.resource).where(
         Slot.standby,
         Slot.drained_at.is_(None),
+        closures.is_open(Slot.resource),
         Slot.beat_at > silence,
         ~busy.exists(),
         due.exists(),

@@ -62,6 +62,8 @@ class Reason(Word):
     DATASET_READY = "dataset_ready", N_("Its pictures are checked; it starts.")
     DEVICE_ERROR = "device_error", N_("Its graphics card failed; it goes on elsewhere.")
     CANCELED_BY_USER = "canceled_by_user", N_("You canceled it.")
+    CANCELED_BY_ADMINISTRATOR = "canceled_by_administrator", N_("An administrator canceled it.")
+    RETRIED_BY_ADMINISTRATOR = "retried_by_administrator", N_("An administrator queued it again.")
     PAUSED_BY_USER = "paused_by_user", N_("You paused it.")
     RETRIED_BY_USER = "retried_by_user", N_("You asked for another try.")
     RESUMED_BY_USER = "resumed_by_user", N_("You resumed it.")

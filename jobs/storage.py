@@ -135,12 +135,26 @@ class Storage:
 
     def free_bytes(self) -> float:
         """Room that is left, in bytes; infinite where that cannot be asked, as on S3."""
+        disk = self.disk()
+        return math.inf if disk is None else float(disk[0])
+
+    def disk(self) -> tuple[int, int] | None:
+        """Free and total bytes of the disk; None where that cannot be asked, as on S3."""
         if not self._local:
-            return math.inf
+            return None
         place = Path(self._root)
         while not place.exists():
             place = place.parent
-        return float(shutil.disk_usage(place).free)
+        usage = shutil.disk_usage(place)
+        return usage.free, usage.total
+
+    def answers(self) -> bool:
+        """Whether the storage can be asked for a file."""
+        try:
+            self.holds("0" * 64)
+        except OSError:
+            return False
+        return True
 
     def probe(self) -> None:
         """Raise :class:`StorageError` unless a file can be written, read and removed."""

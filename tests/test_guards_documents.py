@@ -34,7 +34,7 @@ def test_every_route_of_the_api_is_described() -> None:
         if not rule.rule.startswith("/api/v1"):
             continue
         path = re.sub(r"<(?!step)\w+>", "{}", rule.rule.removeprefix("/api/v1"))
-        named = path.startswith(("/kinds", "/workers"))
+        named = path.startswith(("/kinds", "/admin/queues", "/workers"))
         said = path.replace("{}", "{name}" if named else "{id}")
         said = re.sub(r"<(?:int:)?(step|position)>", r"{\1}", said)
         last = "/" + said.rpartition("/")[2]

@@ -37,7 +37,19 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 def _mount(app: Flask) -> None:
     from webui import health, pages
-    from webui.api import datasets, files, jobs, kinds, logs, me, models, people, timeline, workers
+    from webui.api import (
+        admin,
+        datasets,
+        files,
+        jobs,
+        kinds,
+        logs,
+        me,
+        models,
+        people,
+        timeline,
+        workers,
+    )
 
     for blueprint in (
         health.health,
@@ -53,6 +65,7 @@ def _mount(app: Flask) -> None:
         me.me,
         me.links,
         people.people_api,
+        admin.admin,
         pages.pages,
     ):
         app.register_blueprint(blueprint)

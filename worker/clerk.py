@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from sqlalchemy.orm import Session
 
 from engines.registry import KINDS
-from jobs import lease, logs, process_log
+from jobs import causes, lease, logs, process_log
 from jobs.database import Database, DatabaseDownError
 from jobs.lease import Claim, SavedState, Work
 from jobs.moves import FenceLostError
@@ -60,6 +60,7 @@ class Clerk:
         )
         self._works: list[Work] = []
         self._end: tuple[str, dict[str, Any]] | None = None
+        self._cause = ""
         self._failure: Exception | None = None
         self._closing = threading.Event()
         self._oom_kills = memory.oom_kills()
@@ -145,9 +146,9 @@ class Clerk:
         """Remember which size has stayed within memory so far."""
         self._fitted = name, value
 
-    def note_end(self, said: str, told: dict[str, Any]) -> None:
-        """Remember how the runner says it ended."""
-        self._end = (said, told)
+    def note_end(self, said: str, told: dict[str, Any], cause: str = "") -> None:
+        """Remember how the runner says it ended, and the traceback if it broke."""
+        self._end, self._cause = (said, told), cause
 
     def conclude(self, stop: Stop | None, stalled: bool, runner: Runner) -> Future[None]:
         """Record the end, after everything said before it; the process must be gone."""
@@ -177,10 +178,12 @@ class Clerk:
         if stalled:
             cause, reason = "no sign of life", Reason.STALLED
         elif runner.was_killed and memory.oom_kills() > self._oom_kills:
-            log.error("job %s: %s: the machine was out of memory", hold.job_id, cause)
+            self._cause = f"{cause}: the machine was out of memory"
+            log.error("job %s: %s", hold.job_id, self._cause)
             return self._record_out_of_memory(failures.what_fits(self._fitted), seconds, True)
         log.error("job %s: %s", hold.job_id, cause)
-        return self._write(lambda s: lease.runner_died(s, hold, reason, cause, seconds))
+        self._cause = cause
+        return self._write_broken(lambda s: lease.runner_died(s, hold, reason, cause, seconds))
 
     def _record_failure(self, told: dict[str, Any], seconds: float) -> None:
         reason, error = Reason(told["reason"]), told["error"]
@@ -188,17 +191,17 @@ class Clerk:
         if reason is Reason.DEVICE_ERROR:
             self.device_failed = True
             cause = "the device answered with an error"
-            return self._write(lambda s: lease.runner_died(s, hold, reason, cause, seconds))
+            return self._write_broken(lambda s: lease.runner_died(s, hold, reason, cause, seconds))
         if reason is Reason.OUT_OF_MEMORY:
             return self._record_out_of_memory(error, seconds, killed=False)
         target = State.PAUSED if reason is Reason.DISK_FULL else State.FAILED
-        return self._write(lambda s: lease.stop(s, hold, target, reason, seconds, error))
+        return self._write_broken(lambda s: lease.stop(s, hold, target, reason, seconds, error))
 
     def _record_out_of_memory(
         self, error: dict[str, Any] | None, seconds: float, killed: bool
     ) -> None:
         pieces = KINDS[self._claim.kind].pieces
-        self._write(
+        self._write_broken(
             lambda s: lease.ran_out_of_memory(
                 s, self._claim.hold, seconds, error, pieces=pieces, killed=killed
             )
@@ -238,6 +241,15 @@ class Clerk:
         except Exception:
             log.exception("job %s: %s is lost", self._claim.hold.job_id, what)
             self._logbook.note(f"{what} is lost")
+
+    def _write_broken(self, act: Callable[[Session], object]) -> None:
+        """Record how it broke, and beside it the cause that only administrators see."""
+
+        def both(session: Session) -> None:
+            act(session)
+            causes.keep(session, self._claim.hold, self._cause)
+
+        self._write(both)
 
     def _write(self, act: Callable[[Session], object]) -> None:
         def once() -> None:

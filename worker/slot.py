@@ -25,6 +25,7 @@ from worker.nursery import Nursery
 from worker.protocol import Assignment, boot_clock
 from worker.slots import SlotSpec
 from worker.supervisor import Supervisor, step_until
+from worker.vitals import Vitals
 
 LOOK_SECONDS = 2.0
 
@@ -46,6 +47,7 @@ class Slot:
         self._room = True
         self._unfit: str | None = None
         self._inherited = False
+        self._vitals = Vitals(spec)
         self._thread = threading.Thread(target=self._live, name="slot")
 
     def start(self) -> None:
@@ -178,8 +180,14 @@ class Slot:
                 clerk,
                 lease_seconds=self._settings.lease,
                 stall_seconds=kind.stall_seconds,
-            ).run(assignment, self._shutdown, lambda: self._tend(nursery))
+            ).run(
+                assignment,
+                self._shutdown,
+                lambda stepped: self._tend(nursery, stepped),
+                self._vitals.begin(runner.pid),
+            )
         finally:
+            self._vitals.end()
             place.remove()
             if clerk.device_failed:
                 self._unfit = probe.failure(self._spec)
@@ -210,8 +218,10 @@ class Slot:
             smaller=claim.smaller,
         )
 
-    def _tend(self, nursery: Nursery) -> None:
-        nursery.tend()
+    def _tend(self, nursery: Nursery, stepped: bool) -> None:
+        # A fork server that starts anew imports torch, which a first step should not wait for.
+        if stepped:
+            nursery.tend()
         self._register(ready=False)
 
     def _give_up(self, claim: Claim, unfit: Exception) -> None:
@@ -243,4 +253,5 @@ class Slot:
                 resource=self._spec.resource,
                 device=self._spec.device,
                 standby=ready,
+                vitals=self._vitals.due(),
             )

@@ -68,7 +68,6 @@ class Supervisor:
         self._stepped = False
         left = claim.seconds_left
         self._deadline = math.inf if left is None else boot_clock() + left
-        self._tend: Callable[[], None] = lambda: None
         self._stored = {
             Say.METRICS: clerk.keep_metrics,
             Say.FRAME: clerk.keep_frame,
@@ -76,15 +75,22 @@ class Supervisor:
             Say.CHECKPOINT: clerk.keep_checkpoint,
             Say.OUTPUT: clerk.add_output,
         }
+        self._tend: Callable[[bool], None] = lambda _: None
+        self._stepping: Callable[[int, int], None] = lambda _step, _total: None
 
     def run(
-        self, assignment: Assignment, shutdown: threading.Event, tend: Callable[[], None]
+        self,
+        assignment: Assignment,
+        shutdown: threading.Event,
+        tend: Callable[[bool], None],
+        stepping: Callable[[int, int], None],
     ) -> None:
         """Start the runner and stay until its end is recorded or its fence is lost.
 
-        ``tend`` is called with every beat from the first step on: what else the slot does.
+        ``tend`` is called with every beat, and told whether the first step is done: what else
+        the slot does. ``stepping`` hears how many steps are done, of how many.
         """
-        self._tend = tend
+        self._tend, self._stepping = tend, stepping
         self._runner.start(assignment)
         self._beat_at = time.monotonic() + self._lease / BEATS_PER_LEASE
         try:
@@ -125,6 +131,7 @@ class Supervisor:
                 self._stored[said](message)
             case Say.PROGRESS:
                 self._progress, self._stepped = message, True
+                self._stepping(message["step"], message["total"])
             case Say.RESUMED:
                 self._clerk.record_resume(message["step"])
             case Say.FITTED:
@@ -132,8 +139,9 @@ class Supervisor:
             case Say.DONE | Say.STOPPED as said:
                 self._clerk.note_end(said, message)
             case Say.FAILED as said:
-                log.error("job %s failed:\n%s", self._claim.hold.job_id, message.pop("cause"))
-                self._clerk.note_end(said, message)
+                cause = message.pop("cause")
+                log.error("job %s failed:\n%s", self._claim.hold.job_id, cause)
+                self._clerk.note_end(said, message, cause)
 
     def _tell_database(self) -> None:
         """Look every second and beat several times a lease, as long as there is life."""
@@ -141,8 +149,7 @@ class Supervisor:
         if now >= self._beat_at and not self._stalled:
             beaten = self._guarded(self._beat)
             self._beat_at = now + (self._lease / BEATS_PER_LEASE if beaten else 1.0)
-            if self._stepped:
-                self._guarded(self._tend)
+            self._guarded(lambda: self._tend(self._stepped))
         if now >= self._look_at:
             self._look_at = now + LOOK_SECONDS
             self._clerk.keep_log()

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from atelier.client import Frame, Job, Model, Series, Worker
+    from atelier.administration import Worker
+    from atelier.client import Frame, Job, Model, Series
     from atelier.people import Person, Token
 
 BAR_WIDTH = 24
@@ -43,7 +44,7 @@ def slots(workers: Iterable[Worker]) -> Iterator[str]:
         beat = duration(worker["last_beat_seconds"])
         yield f"{worker['id']:24} {state:<8} {beat:>7}  {worker['job_id'] or '-'}"
         if worker["drained_because"]:
-            yield f"  its device failed: {_cut(worker['drained_because'].splitlines()[-1], 58)}"
+            yield f"  in quarantine: {_cut(worker['drained_because'].splitlines()[-1], 58)}"
 
 
 def person(who: Person) -> Iterator[str]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 import requests
-from sqlalchemy import text
+from sqlalchemy import text, update
 
 from atelier.local import Stack
 from jobs.database import Database
+from jobs.models import Owner
 from jobs.settings import Settings
 from tests.atelier.conftest import Cli, Said
 from tests.atelier.test_cli import TINY
@@ -92,3 +94,49 @@ def test_a_token_for_metrics_reads_them_and_nothing_else(admin: Cli, stack: Stac
     assert (told.status_code, "atelier_keeper_last_turn_age_seconds" in told.text) == (200, True)
     jobs = requests.get(f"{stack.address}/api/v1/jobs", headers=headers, timeout=10)
     assert jobs.status_code == 401
+
+
+@pytest.fixture
+def boss(database: Database, owner: UUID) -> UUID:
+    """Whoever asks is an administrator."""
+    with database.begin() as session:
+        session.execute(update(Owner).where(Owner.id == owner).values(role="administrator"))
+    return owner
+
+
+def test_a_studio_is_looked_after_from_the_command_line(
+    admin: Cli, boss: UUID, job_id: str, database: Database
+) -> None:
+    """One job of everybody's, from the list to its attempts; a queue closed and opened."""
+    seen = admin("overview", "--json").document
+    (slot,) = [slot for slot in seen["slots"] if not slot["silent"]]
+    assert slot["vitals"]["memory_total"] > 0
+    assert "QUEUE" in admin("overview").out
+    listed = admin("jobs", "--owner", str(boss), "--json").document["results"]
+    assert [job["id"] for job in listed] == [job_id]
+    whole = admin("job", job_id, "--check").out
+    assert f"attempt 1 in {slot['id']}" in whole
+    assert "first step done" in admin("log", job_id).out
+
+    assert "paused: dust" in admin("pause-queue", "gpu", "--reason", "dust").out
+    assert "paused" not in admin("resume-queue", "gpu").out
+    begun = admin("maintenance", "begin", "Back at noon.")
+    assert begun.out == "Under maintenance: Back at noon.\n"
+    assert admin("maintenance", "end").status == 0
+    assert admin("quarantine", slot["id"]).status == 2, "it needs a reason"
+    rows = admin("audit", "list", "--actor", str(boss), "--json").document["results"]
+    assert [row["action"] for row in rows] == [
+        *("maintenance.ended", "maintenance.begun", "queue.resumed", "queue.paused")
+    ]
+    checked = admin("audit", "verify")
+    assert (checked.status, ": well. Head: " in checked.out) == (0, True)
+
+
+def test_requeueing_many_first_says_what_it_means(admin: Cli, boss: UUID, job_id: str) -> None:
+    everything = admin("requeue")
+    assert (everything.status, "filter" in everything.err) == (2, True)
+    dry = admin("requeue", "--owner", str(boss), "--since", "1h", "--dry-run")
+    assert dry.out.startswith("0 failed jobs.")
+    assert admin("requeue", "--owner", str(boss)).status == 2, "many need a reason"
+    done = admin("requeue", job_id, "--json").document["results"]
+    assert [job["status"] for job in done] == ["succeeded"], "only failed jobs are queued again"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import click
 import pytest
 from click import Group
 
@@ -50,6 +51,42 @@ def test_what_can_be_read_of_a_job_can_be_read_with_the_client() -> None:
     assert {name for name in read if name not in asked("GET")} == set()
     assert {name for name in read.values() if not callable(getattr(Studio, name, None))} == set()
     assert {"log", "metrics", "frames"} <= set(atelier.commands)
+
+
+ADMINISTRATION = {
+    "/workers/<name>/drain": ("drain", "drain"),
+    "/workers/<name>/undrain": ("undrain", "undrain"),
+    "/workers/<name>/quarantine": ("quarantine", "quarantine"),
+    "/workers/<name>/forget": ("forget", "forget"),
+    "/admin/queues/<name>/pause": ("pause_queue", "pause-queue"),
+    "/admin/queues/<name>/resume": ("resume_queue", "resume-queue"),
+    "/admin/queues/<name>/wake": ("wake", "wake"),
+    "/admin/maintenance/begin": ("begin_maintenance", "maintenance begin"),
+    "/admin/maintenance/end": ("end_maintenance", "maintenance end"),
+    "/admin/jobs/<job_id>/cancel": ("cancel_job", "cancel"),
+    "/admin/jobs/<job_id>/priority": ("set_priority", "priority"),
+    "/admin/jobs/<job_id>/front": ("move_to_front", "front"),
+    "/admin/jobs/<job_id>/requeue": ("requeue", "requeue"),
+    "/admin/requeue": ("requeue_many", "requeue"),
+}
+
+
+def test_what_administrators_may_do_over_the_api_they_may_with_client_and_command() -> None:
+    app = create_app(Settings.read({"DATABASE_URL": "postgresql://nobody@nowhere/nothing"}))
+    asked = {
+        rule.rule.removeprefix("/api/v1")
+        for rule in app.url_map.iter_rules()
+        if rule.endpoint.partition(".")[0] in ("admin", "workers")
+        and "POST" in (rule.methods or ())
+    }
+    assert asked == set(ADMINISTRATION)
+    for method, words in ADMINISTRATION.values():
+        assert callable(getattr(Studio, method, None)), method
+        command: click.Command | None = atelier.commands["admin"]
+        for word in words.split():
+            assert isinstance(command, click.Group)
+            command = command.commands.get(word)
+        assert command is not None, words
 
 
 def test_what_can_be_done_with_models_is_in_the_client_the_command_line_and_the_pages() -> None:

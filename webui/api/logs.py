@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from flask import Blueprint, Response, request
+from sqlalchemy.orm import Session
 
 from jobs import logs as kept
 from jobs import service
+from jobs.models import Job
 from jobs.refusals import Fault, RefusedError
 from webui import problems
 from webui.api import reading
@@ -19,9 +23,15 @@ POLL_SECONDS = 1
 @logs.get("/<job_id>/log")
 def show(job_id: str) -> Response:
     """The log of a job, or the part of it that ``Range`` or ``?tail=`` asks for."""
+    id_ = reading.id_of(job_id)
+    return log_of(lambda session: service.get(session, owner_id(), id_))
+
+
+def log_of(find: Callable[[Session], Job]) -> Response:
+    """The log of the job that is found, or the part of it that the request asks for."""
     lines = _tail()
     with studio().database.begin() as session:
-        row = service.get(session, owner_id(), reading.id_of(job_id))
+        row = find(session)
         size = kept.size(session, row.id)
         # The log only grows: its size says which log it is.
         tag = str(size)

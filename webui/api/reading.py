@@ -98,6 +98,13 @@ def moment(body: dict[str, Any], name: str) -> datetime | None:
     return read
 
 
+def reason() -> str:
+    """Why somebody asks for this: ``{"reason": ...}`` as the whole body; empty without one."""
+    body = json_object(optional=True)
+    only(body, frozenset({"reason"}))
+    return storable("reason", typed(body, "reason", str, ""))
+
+
 def query(name: str) -> str:
     """A text from the query; empty when it is absent."""
     return storable(name, request.args.get(name, ""))

@@ -1,0 +1,59 @@
+"""What is closed: a queue that is paused, or the whole studio while it is under maintenance.
+
+A closed queue keeps its jobs waiting; what runs runs on. Slots learn it in the registration
+that they make before every claim, so a claim costs nothing more.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, delete, select
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.orm import Session
+
+from jobs.models import Closure
+from jobs.refusals import Fault, RefusedError
+
+QUEUES = ("cpu", "gpu")
+STUDIO = "studio"
+RETRY_SECONDS = range(1, 86_401)
+USUAL_RETRY_SECONDS = 300
+
+
+def is_open(resource: Any) -> ColumnElement[bool]:
+    """Whether waiting jobs of a resource, a text or a column, may begin."""
+    return ~select(Closure.scope).where(Closure.scope.in_([resource, STUDIO])).exists()
+
+
+def current(session: Session) -> dict[str, Closure]:
+    """What is closed now, by scope."""
+    return {row.scope: row for row in session.scalars(select(Closure))}
+
+
+def check_takes_jobs(session: Session) -> None:
+    """Raise :class:`RefusedError` (``maintenance``) while no new job is taken."""
+    closed = session.get(Closure, STUDIO)
+    if closed is not None:
+        seconds = closed.retry_seconds
+        raise RefusedError("maintenance", message=closed.message, seconds=seconds)
+
+
+def close(
+    session: Session, scope: str, message: str, retry_seconds: int = USUAL_RETRY_SECONDS
+) -> None:
+    """Close a queue or the studio; one that is closed already gets the new message."""
+    if retry_seconds not in RETRY_SECONDS:
+        limits = {"value": retry_seconds, "low": RETRY_SECONDS[0], "high": RETRY_SECONDS[-1]}
+        raise RefusedError("invalid", faults=[Fault("/retry_seconds", "out_of_range", limits)])
+    told = {"message": message, "retry_seconds": retry_seconds}
+    session.execute(
+        upsert(Closure)
+        .values(scope=scope, **told)
+        .on_conflict_do_update(index_elements=[Closure.scope], set_=told)
+    )
+
+
+def reopen(session: Session, scope: str) -> None:
+    """Open it again; nothing happens when it is open."""
+    session.execute(delete(Closure).where(Closure.scope == scope))
