@@ -81,7 +81,7 @@ def _race(settings: Settings) -> tuple[list[float], float]:
     slots = [
         subprocess.Popen(
             [sys.executable, "-m", "bench.claims", SLOT, f"cpu:{number}@bench"],
-            env=settings.environment(),
+            env=settings.environment(**settings.variables()),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -7,6 +7,7 @@ indexes has its rows in the order that is asked for.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -25,9 +26,7 @@ QUEUED: ColumnElement[str] = literal_column(f"'{State.QUEUED}'")
 
 def lock_next(session: Session, resource: str, running_limit: int) -> Job | None:
     """The next job for a slot, locked after its owner's share; None when none may run."""
-    eligible = _eligible(resource, running_limit)
-    fairest = eligible.with_for_update(skip_locked=True).cte("fairest")
-    best = _best(resource, select(fairest.c.owner_id).scalar_subquery())
+    eligible, best = _fairest(resource, running_limit)
     for _ in range(TRIES):
         job = session.execute(best).scalar_one_or_none()
         if job is not None:
@@ -58,6 +57,14 @@ def _when_free(session: Session, owner_id: UUID, resource: str, running_limit: i
                 return job
         trial.rollback()
     return None
+
+
+@lru_cache(maxsize=16)
+def _fairest(resource: str, running_limit: int) -> tuple[Select[UUID], Select[Job]]:
+    """The fairest share's owner, and the statement that locks it and its best job."""
+    eligible = _eligible(resource, running_limit)
+    locked = eligible.with_for_update(skip_locked=True).cte("fairest")
+    return eligible, _best(resource, select(locked.c.owner_id).scalar_subquery())
 
 
 def _eligible(resource: str, running_limit: int) -> Select[UUID]:

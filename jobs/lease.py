@@ -104,7 +104,6 @@ def claim(
         State.RUNNING,
         by="worker",
         details={"slot": slot, "attempt": best.attempt + 1},
-        fence=Job.fence + 1,
         attempt=Job.attempt + 1,
         slot=slot,
         wanted=str(Wanted.RUN),
@@ -297,7 +296,7 @@ def _end(
         target, reason, error = State.CANCELED, Reason.CANCELED_BY_USER, None
     if target is State.QUEUED and job.wanted == Wanted.PAUSE:
         target, reason = State.PAUSED, Reason.PAUSED_BY_USER
-    values |= {"run_seconds": Job.run_seconds + run_seconds, "error": error}
+    values["error"] = error
     if target in ENDED:
         values["ended_at"] = func.clock_timestamp()
     told = {"error": error} if error else {}
@@ -310,6 +309,7 @@ def _end(
         by="worker",
         reason=reason,
         details={**told, **(details or {})},
+        ran=run_seconds,
         **values,
     )
     return target

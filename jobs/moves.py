@@ -9,8 +9,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CTE, Insert, Update, func, insert, literal, select, update
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import Insert, Update, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -19,7 +18,6 @@ from jobs.states import MOVES, Reason, State, Wanted
 
 # What the tally calls the end of a job that was deleted.
 DELETED = "deleted"
-FRESH = {"populate_existing": True}
 
 
 class FenceLostError(Exception):
@@ -69,13 +67,15 @@ def move(
     by: str,
     reason: Reason | None = None,
     details: dict[str, Any] | None = None,
+    ran: float = 0.0,
     **values: Any,
 ) -> Job:
     """Move a locked ``job`` to ``target`` and append the event; returns the fresh row.
 
     ``by`` names who did it: ``owner``, ``administrator``, ``worker``, ``keeper``, ``restore``, or
-    ``studio`` in the course of the owner's request. ``values`` are further columns to set. Raises
-    ValueError for a move that :data:`jobs.states.MOVES` does not know.
+    ``studio`` in the course of the owner's request. ``ran`` are the seconds that the attempt took
+    which ends now; a move to running raises the fence. ``values`` are further columns to set.
+    Raises ValueError for a move that :data:`jobs.states.MOVES` does not know.
     """
     source = State(job.state)
     if (source, target) not in MOVES:
@@ -87,40 +87,37 @@ def move(
         values = {**rest, **values}
     if target is State.QUEUED:
         values = {"queued_at": func.clock_timestamp(), **values}
-    data = {**(details or {}), "from": str(source), "to": str(target), "by": by}
+    # The row is locked, so what it will be is known, and one statement does it all: others wait
+    # for the share. Had the row changed after all, none is found.
+    seq, fence = job.seq + 1, job.fence + (target is State.RUNNING)
+    data = {**(details or {}), "from": str(source), "to": str(target), "by": by, "fence": fence}
     if reason:
         data["reason"] = str(reason)
-    ran_before = job.run_seconds
+    told = insert(Event).values(job_id=job.id, seq=seq, type="status", data=data)
     moved = (
         update(Job)
-        .where(Job.id == job.id, Job.state == str(source), Job.fence == job.fence)
+        .where(
+            *(Job.id == job.id, Job.state == str(source)),
+            *(Job.fence == job.fence, Job.seq == job.seq),
+        )
         .values(
             state=str(target),
             reason=str(reason) if reason else None,
             version=Job.version + 1,
-            seq=Job.seq + 1,
+            seq=seq,
+            fence=fence,
+            run_seconds=Job.run_seconds + ran,
             **values,
         )
-        .returning(*Job.__table__.columns)
-        .cte("moved")
+        .add_cte(
+            _counted(job.owner_id, job.resource, {source: -1, target: +1}).cte("counted"),
+            _tallied(job, source, target, reason, ran).cte("tallied"),
+            told.cte("told"),
+        )
+        .returning(Job)
+        .execution_options(populate_existing=True)
     )
-    ran = select(moved.c.run_seconds - ran_before).scalar_subquery()
-    # One statement, so that the share, which others wait for, is held no longer than need be.
-    whole = select(moved).add_cte(
-        _counted(job.owner_id, job.resource, {source: -1, target: +1}).cte("counted"),
-        _tallied(job, source, target, reason, func.coalesce(ran, 0.0)).cte("tallied"),
-        _told(moved, data).cte("told"),
-    )
-    rows = session.scalars(select(Job).from_statement(whole).execution_options(**FRESH))
-    fresh: Job = rows.one()
-    return fresh
-
-
-def _told(moved: CTE, data: dict[str, Any]) -> Insert:
-    """The event of a move, under the number that the move has just given the row."""
-    whole = literal(data, JSONB) + func.jsonb_build_object("fence", moved.c.fence)
-    event = select(moved.c.id, moved.c.seq, literal("status"), whole)
-    return insert(Event).from_select(["job_id", "seq", "type", "data"], event)
+    return session.execute(moved).scalar_one()
 
 
 def _counted(owner_id: UUID, resource: str, changes: dict[State, int]) -> Update:
@@ -161,7 +158,7 @@ def tally(
 
 
 def _tallied(
-    job: Job, source: State | None, target: State | None, reason: Reason | None, run_seconds: Any
+    job: Job, source: State | None, target: State | None, reason: Reason | None, run_seconds: float
 ) -> Insert:
     key = {
         "owner_id": job.owner_id,

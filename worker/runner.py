@@ -25,7 +25,7 @@ from engines.engine import Engine, Inputs, Metrics, Output, Phase
 from engines.kind import Kind
 from engines.registry import KINDS
 from jobs import process_log
-from worker import failures, forks, parting
+from worker import failures, forks, memory, parting
 from worker.control import Control
 from worker.logbook import log_to
 from worker.pace import Estimate, Pace
@@ -70,6 +70,8 @@ class Run:
 
     def go(self) -> None:
         """Run to the end, or to where the supervisor wants it to stop."""
+        if self._job.smaller:
+            memory.give_back_at_once()
         self._engine, self._step = self._begun()
         self._saved_step = self._step
         self._begun_engine = self._engine

@@ -36,7 +36,7 @@ DETAIL = 0.6
 """Share of the photo's own details that a larger scale brings in: at 1 the result is nearer to
 the photo than to a painting, at 0 it is blurred and takes long to find its edges again."""
 
-LARGEST_PIECE, SMALLEST_PIECE = 512, 64
+LARGEST_PIECE, SMALLEST_PIECE = 512, 128
 """Sides in pixels of the tiles that are worked on one by one once memory has run out."""
 
 LAYING_IN = N_("laying in large strokes, {size} px, {scale} of {scales}")
@@ -184,13 +184,16 @@ class StyleTransfer(Engine):
         )
 
     def _pieces(self, size: int) -> Piecewise | None:
-        """Tiles of half the result's size, and half that for every time that memory ran out again;
-        a scale that is no larger than such a tile is seen as a whole."""
+        """Tiles of half the scale's size, and half that for every time that memory ran out again;
+        small scales are seen as a whole."""
         if not self.inputs.smaller:
             return None
-        side = min(self.params.size // 2, LARGEST_PIECE) >> (self.inputs.smaller - 1)
-        side = max(side, SMALLEST_PIECE)
-        return Piecewise(self.network, side, lambda: self.pulse()) if size > side else None
+        side = max(min(size // 2, LARGEST_PIECE) >> (self.inputs.smaller - 1), SMALLEST_PIECE)
+        return (
+            Piecewise(self.network, side, lambda: self.pulse())
+            if size > 2 * SMALLEST_PIECE
+            else None
+        )
 
     def _start(self) -> Tensor:
         photo = self._photo(0)

@@ -172,7 +172,7 @@ def _undisturbed(
     for variant, job_id in made.items():
         *_, last = studio.watch(job_id)
         assert last["status"] == "succeeded", last
-        results[variant] = _stored(ground, job_id).result
+        results[variant] = stored(ground, job_id).result
     for sha256 in results.values():
         ground.storage.remove(sha256 or "")
     return results
@@ -194,7 +194,7 @@ def _judged(
     ground: Ground,
     results: dict[tuple[int, int], str | None],
 ) -> Outcome:
-    jobs = {job_id: _stored(ground, job_id) for job_id in client.variant_of}
+    jobs = {job_id: stored(ground, job_id) for job_id in client.variant_of}
     steps = [step for step in records.begun(ground.folder / TRACES) if step.job in jobs]
     expected = {job: results[variant] or "" for job, variant in client.variant_of.items()}
     told = list(records.answers(ground.folder / ANSWERS))
@@ -215,7 +215,7 @@ def _judged(
     )
 
 
-def _stored(ground: Ground, job_id: str) -> records.Stored:
+def stored(ground: Ground, job_id: str) -> records.Stored:
     with ground.database.begin() as session:
         job = session.get_one(Job, job_id)
         query = select(Event).where(Event.job_id == job_id, Event.type == "status")

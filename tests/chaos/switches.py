@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import importlib
 import os
+import resource
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -25,6 +26,8 @@ DISK_FULL = "ATELIER_TESTS_DISK_FULL"
 MODULE = "tests.chaos.switches"
 ROOT = Path(__file__).parents[2]
 LATE_SECONDS = 2.0
+# With LITTLE_BYTES a picture of so many pixels a side fits in pieces, not as a whole.
+TOO_LARGE, LITTLE_BYTES = 512, 600 * 1024 * 1024
 _runners: list[str] = []
 
 
@@ -166,6 +169,49 @@ def device_errors_of_runner() -> None:
     StyleTransfer.step = step  # type: ignore[assignment,method-assign]
 
 
+def memory_errors() -> None:
+    """Every run finds no memory for its second scale."""
+    _apply_in_runner(memory_errors_of_runner)
+
+
+def memory_errors_of_runner() -> None:
+    """Opening the scale raises what torch raises then."""
+    import torch
+
+    from engines.style_transfer.engine import StyleTransfer
+
+    step = StyleTransfer.step
+
+    def poor(self: StyleTransfer) -> Any:
+        self._open_scale()
+        if self.fitted:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return step(self)
+
+    StyleTransfer.step = poor  # type: ignore[method-assign]
+
+
+def little_memory() -> None:
+    """Every run gets less memory than a picture of :data:`TOO_LARGE` takes in one piece."""
+    _apply_in_runner(little_memory_of_runner)
+
+
+def little_memory_of_runner() -> None:
+    """The kernel refuses what is beyond :data:`LITTLE_BYTES` more than a fresh runner has."""
+    from worker.runner import Run
+
+    go = Run.go
+
+    def bounded(self: Run) -> None:
+        status = Path("/proc/self/status").read_text()
+        (held,) = (line.split()[1] for line in status.splitlines() if line.startswith("VmData"))
+        limit = 1024 * int(held) + LITTLE_BYTES
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+        go(self)
+
+    Run.go = bounded  # type: ignore[method-assign]
+
+
 def _apply_in_runner(switch: Callable[[], None]) -> None:
     """A runner gets none of its worker's environment, except what finding the switches takes."""
     from worker import forks
@@ -195,6 +241,10 @@ SWITCHES: dict[str, Callable[[], None]] = {
         device_errors,
         device_broken,
         device_errors_of_runner,
+        memory_errors,
+        memory_errors_of_runner,
+        little_memory,
+        little_memory_of_runner,
     )
 }
 
