@@ -10,6 +10,7 @@ for job in client.watch(job["id"]):
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -106,6 +107,15 @@ class Frame(TypedDict):
     height: int
     url: str
     thumbnail: str
+
+
+class JobEvent(TypedDict):
+    """Something that happened to a job: ``status`` (with an ``id``), ``progress``, ``preview``,
+    ``metric`` or ``log``; ``docs/api.md`` describes the data of each."""
+
+    id: str | None
+    event: str
+    data: dict[str, Any]
 
 
 class Kind(TypedDict):
@@ -293,6 +303,23 @@ class Studio(Administration, People):
         """Every picture of a job's timeline, in the order of the steps."""
         return list(self._json("GET", f"/jobs/{_segment(job_id)}/frames")["results"])
 
+    def events(self, job_id: str) -> Iterator[JobEvent]:
+        """What happens to a job, as it happens, to its end; a stream that breaks off is resumed.
+
+        Every change of its state comes, each once; of progress, preview, metric and log the latest.
+        """
+        last = ""
+        while True:
+            headers = {"Last-Event-ID": last} if last else {}
+            address = f"/jobs/{_segment(job_id)}/events"
+            with self._send("GET", address, headers=headers, stream=True) as answer:
+                if answer.status_code == 204:
+                    return
+                for event in parsed(answer):
+                    last = event["id"] or last
+                    yield event
+            time.sleep(seconds(answer.headers.get("Retry-After"), 1.0))
+
     def watch(self, job_id: str) -> Iterator[Job]:
         """The job now and after each change, until it has ended or rests."""
         tag = ""
@@ -423,6 +450,23 @@ class Studio(Administration, People):
     ) -> Job:
         job: Job = self._json(method, f"/jobs/{_segment(job_id)}{action}", query=query)
         return job
+
+
+def parsed(answer: requests.Response) -> Iterator[JobEvent]:
+    """The events of a stream until it ends or breaks off; comments are left out."""
+    fields: dict[str, str] = {}
+    try:
+        for line in answer.iter_lines(chunk_size=None):
+            name, _, value = line.decode().partition(": ")
+            if line:
+                fields[name] = value
+                continue
+            if "data" in fields:
+                data = json.loads(fields["data"])
+                yield {"id": fields.get("id"), "event": fields["event"], "data": data}
+            fields = {}
+    except requests.RequestException:
+        return  # broken off: it is asked for again, from the last change on
 
 
 def _copy(answer: requests.Response, target: Any) -> str:

@@ -215,6 +215,11 @@ REFUSALS: Mapping[str, Refusal] = {
     "too_many_requests": Refusal(
         429, N_("You ask too often."), N_("Try again in %(seconds)s seconds.")
     ),
+    "too_many_streams": Refusal(
+        429,
+        N_("Too many streams of events are open."),
+        N_("Close one, or ask for the job again and again instead: that is always answered."),
+    ),
     "internal_error": Refusal(
         500, N_("Something broke on our side."), N_("Try again; the administrator has the log.")
     ),

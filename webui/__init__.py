@@ -40,6 +40,7 @@ def _mount(app: Flask) -> None:
     from webui.api import (
         admin,
         datasets,
+        events,
         files,
         jobs,
         kinds,
@@ -58,6 +59,7 @@ def _mount(app: Flask) -> None:
         datasets.datasets,
         jobs.jobs,
         logs.logs,
+        events.events,
         timeline.timeline,
         kinds.kinds,
         models.models,

@@ -30,9 +30,11 @@ class Taker:
         """What is done with the work there."""
         return _(self.field.action or self.kind.title)
 
-    def address(self, id_: UUID) -> str:
-        """The form of the kind with the work in its field."""
+    def address(self, id_: UUID, job: UUID | None = None) -> str:
+        """The form of the kind with the work in its field, and else the settings of ``job``."""
         chosen: dict[str, Any] = {self.field.name: str(id_)}
+        if job is not None:
+            chosen["from"] = str(job)
         return url_for("pages.new_page", kind_name=self.kind.name, **chosen)
 
 

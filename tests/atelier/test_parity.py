@@ -47,7 +47,13 @@ def test_every_action_can_be_asked_of_a_page_and_no_other(actions: set[str]) -> 
 
 
 def test_what_can_be_read_of_a_job_can_be_read_with_the_client() -> None:
-    read = {"artifacts": "artifacts", "log": "log", "metrics": "metrics", "frames": "frames"}
+    read = {
+        "artifacts": "artifacts",
+        "log": "log",
+        "metrics": "metrics",
+        "frames": "frames",
+        "events": "events",
+    }
     assert {name for name in read if name not in asked("GET")} == set()
     assert {name for name in read.values() if not callable(getattr(Studio, name, None))} == set()
     assert {"log", "metrics", "frames"} <= set(atelier.commands)

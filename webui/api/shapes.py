@@ -27,7 +27,6 @@ def time(moment: datetime | None) -> str | None:
 
 def job(row: Job, outputs: Sequence[File], place: Place | None) -> dict[str, Any]:
     """A job with its progress, place, outputs and addresses."""
-    step, total = row.progress.get("step", 0), row.progress.get("total")
     return {
         "id": str(row.id),
         "kind": row.kind,
@@ -38,16 +37,9 @@ def job(row: Job, outputs: Sequence[File], place: Place | None) -> dict[str, Any
         "priority": row.priority,
         "tags": row.tags,
         "parent_id": str(row.parent_id) if row.parent_id else None,
-        "progress": {
-            "phase": phase_text(row.progress.get("phase")),
-            "step": step,
-            "total": total,
-            "percent": round(100 * float(row.progress.get("share", 0.0)), 1),
-            "metrics": row.progress.get("metrics", {}),
-            "notices": notices(row),
-        },
+        "progress": progress(row),
         "queue": place and {"position": place.position, "eta_seconds": place.eta_seconds},
-        "run_eta_seconds": None if is_settled(row) else row.progress.get("seconds_left"),
+        "run_eta_seconds": seconds_left(row),
         "run_seconds": row.run_seconds,
         "attempt": row.attempt,
         "resumed_from_step": row.resumed_from_step,
@@ -59,6 +51,23 @@ def job(row: Job, outputs: Sequence[File], place: Place | None) -> dict[str, Any
         "error": error(row),
         "urls": urls(row),
     }
+
+
+def progress(row: Job) -> dict[str, Any]:
+    """How far a job is."""
+    return {
+        "phase": phase_text(row.progress.get("phase")),
+        "step": row.progress.get("step", 0),
+        "total": row.progress.get("total"),
+        "percent": round(100 * float(row.progress.get("share", 0.0)), 1),
+        "metrics": row.progress.get("metrics", {}),
+        "notices": notices(row),
+    }
+
+
+def seconds_left(row: Job) -> float | None:
+    """How long its run still takes, if that is known."""
+    return None if is_settled(row) else row.progress.get("seconds_left")
 
 
 def notices(row: Job) -> list[str]:
@@ -88,6 +97,7 @@ def urls(row: Job) -> dict[str, str | None]:
         "page": url_for("pages.job_page", job_id=row.id),
         "preview": url_for("jobs.preview", job_id=row.id, v=picture[:12]) if picture else None,
         "log": url_for("logs.show", job_id=row.id),
+        "events": url_for("events.stream", job_id=row.id),
         "metrics": url_for("timeline.figures", job_id=row.id),
         "frames": url_for("timeline.frames", job_id=row.id),
         "artifacts": url_for("jobs.artifacts", job_id=row.id),

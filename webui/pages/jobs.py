@@ -9,12 +9,14 @@ from uuid import UUID
 from flask import redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from jobs import listing, logs, service
+from engines import media
+from jobs import listing, logs, service, trained
 from jobs.models import Job
 from jobs.refusals import RefusedError
 from webui import cards, timeline
 from webui.api import cursors, reading, shapes
 from webui.curves import figure
+from webui.offers import offers
 from webui.pages.blueprint import pages
 from webui.studio import owner_id, studio
 from webui.texts import language
@@ -55,10 +57,13 @@ def job_page(job_id: str) -> str:
         card = cards.cards(session, [row])[0]
         log = logs.tail(session, row.id, LOG_LINES).decode("utf-8", "replace")
         shown = timeline.of(session, row, request.args.get("frame", type=int))
+        made = [file for file in card.outputs if file.media_type == media.MODEL]
+        models = trained.with_lineage(session, made)
     return render_template(
         "job.html",
         card=card,
         timeline=shown,
+        offers=offers(studio().storage, row, models),
         figure=figure,
         large=request.args.get("curve", ""),
         notices=shapes.notices(row),

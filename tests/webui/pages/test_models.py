@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -194,3 +195,28 @@ def test_who_wants_no_motion_sees_a_still(
     shown = tab.get_by_alt_text("The film", exact=True)
     expect(shown).to_have_js_property("complete", True)
     assert "/thumbnails/" in shown.evaluate("image => image.currentSrc")
+
+
+def test_a_job_that_made_a_model_offers_to_go_on_from_it(
+    visitor: Visitor, model: bytes, worker: WorkerDouble, tmp_path: Path
+) -> None:
+    """A branch is a job of the same kind with the same settings that begins from the model."""
+    job = sampled(visitor, bring(visitor, model, "Parent"), mode="grid", seed="77")
+    assert "Branch from here" not in visitor.page(job)
+    trainable = write_model(tmp_path / "child", discriminator=True).read_bytes()
+    child = ("model", "child.safetensors", media.MODEL, trainable, None)
+    worker.deliver(worker.claim(), [*pictures(1), child])
+    page = visitor.page(job)
+    offered = {
+        words: address.replace("&amp;", "&")
+        for address, words in re.findall(r'href="(/new/\w+\?[^"]+)">([^<]+)<', page)
+    }
+    id_ = job.rsplit("/", 1)[-1]
+    assert "&from=" not in offered["Fine-tune from here"]
+    assert offered["Fine-tune from here"].startswith("/new/gan_training?init_from=")
+    branch = visitor.page(offered["Branch from here"])
+    made = re.search(r"model=([0-9a-f-]+)", offered["Branch from here"])
+    assert made
+    assert f"from={id_}" in offered["Branch from here"]
+    assert re.search(rf'name="model" value="{made[1]}"\s+checked', branch)
+    assert re.search(r'name="seed"[^>]*value="77"', branch)

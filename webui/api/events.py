@@ -1,0 +1,162 @@
+"""``/jobs/{id}/events``: what happens to a job, as it happens, as server-sent events.
+
+https://html.spec.whatwg.org/multipage/server-sent-events.html. Changes of its state are told
+exactly, from ``Last-Event-ID`` on; progress, preview, metrics and log at the latest. Each stream
+holds a thread of the web server, so they are bounded, and a reader may always poll instead.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, Response, request
+from flask.globals import request_ctx
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from jobs import logs, service
+from jobs.database import DatabaseDownError
+from jobs.models import Event, Job
+from jobs.refusals import RefusedError
+from webui.api import reading, shapes
+from webui.studio import owner_id, studio
+
+events = Blueprint("events", __name__, url_prefix="/api/v1/jobs")
+LOOK_SECONDS = 1.0
+COMMENT_SECONDS = 15.0
+# Then the reader comes again, with a token that must still be good.
+STREAM_SECONDS = 600.0
+STREAMS_PER_OWNER = 4
+# So much of a log at once; more is in ``/log``.
+LOG_BYTES = 64 * 1024
+
+
+class Streams:
+    """How many streams are open in this process, by owner."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open: Counter[UUID] = Counter()
+
+    def open(self, owner: UUID, most: int) -> None:
+        """Count one more. Raises :class:`RefusedError` when it is one too many."""
+        with self._lock:
+            if self._open[owner] >= STREAMS_PER_OWNER or self._open.total() >= most:
+                raise RefusedError("too_many_streams")
+            self._open[owner] += 1
+
+    def close(self, owner: UUID) -> None:
+        """One less."""
+        with self._lock:
+            self._open[owner] -= 1
+            if not self._open[owner]:
+                del self._open[owner]
+
+
+_streams = Streams()
+
+
+@events.get("/<job_id>/events")
+def stream(job_id: str) -> Response:
+    """The events of a job until its end; 204 when everything of an ended one was told before."""
+    owner = owner_id()
+    with studio().database.begin() as session:
+        row = service.get(session, owner, reading.id_of(job_id))
+    told = _last_event_id()
+    if service.is_settled(row) and told >= row.seq:
+        return Response(status=204)
+    _streams.open(owner, studio().settings.web_threads // 2)
+    made = Response(_lines(Teller(owner, row.id, told)))
+    # Closed by the server whether it was read to its end, broken off or never begun.
+    made.call_on_close(lambda: _streams.close(owner))
+    made.content_type = "text/event-stream; charset=utf-8"
+    made.headers["Cache-Control"] = "no-store"
+    made.headers["X-Accel-Buffering"] = "no"
+    return made
+
+
+class Teller:
+    """What one reader of a job has been told, and what is new since."""
+
+    def __init__(self, owner: UUID, job_id: UUID, seq: int) -> None:
+        self._request = request_ctx.copy()
+        self._owner, self._job_id, self._seq = owner, job_id, seq
+        self._version = -1
+        self._last: dict[str, Any] = {}
+        self._log: int | None = None
+        self.ended = False
+
+    def news(self) -> list[str]:
+        """Everything that is new, as lines of the stream, of one moment. DatabaseDownError."""
+        # Addresses and words need the request, which is over when its answer has begun.
+        with self._request.copy(), studio().database.snapshot() as session:
+            row = service.get(session, self._owner, self._job_id)
+            found = [*self._statuses(session), *self._latest(row), *self._lines(session)]
+        self.ended = service.is_settled(row)
+        return found
+
+    def _statuses(self, session: Session) -> Iterator[str]:
+        query = select(Event).where(Event.job_id == self._job_id, Event.seq > self._seq)
+        for event in session.scalars(query.order_by(Event.seq)):
+            self._seq = event.seq
+            data = {"seq": event.seq, "type": event.type, "at": shapes.time(event.at)}
+            yield _event("status", {**data, **event.data}, event.seq)
+
+    def _latest(self, row: Job) -> Iterator[str]:
+        if row.version == self._version:
+            return
+        self._version = row.version
+        progress = shapes.progress(row)
+        latest = {
+            "progress": {**progress, "run_eta_seconds": shapes.seconds_left(row)},
+            "preview": {"url": shapes.urls(row)["preview"]},
+            "metric": {"step": progress["step"], "values": progress["metrics"]},
+        }
+        for name, data in latest.items():
+            known = self._last.get(name)
+            empty = not (data.get("url", True) and data.get("values", True))
+            if data != known and not empty:
+                self._last[name] = data
+                yield _event(name, data)
+
+    def _lines(self, session: Session) -> Iterator[str]:
+        size = logs.size(session, self._job_id)
+        before, self._log = self._log, size
+        if before is not None and size > before:
+            said = logs.read(session, self._job_id, max(before, size - LOG_BYTES), size)
+            yield _event("log", {"size": size, "text": said.decode("utf-8", "replace")})
+
+
+def _lines(teller: Teller) -> Iterator[str]:
+    began = spoke = time.monotonic()
+    yield f"retry: {round(1000 * LOOK_SECONDS)}\n\n"
+    while time.monotonic() - began < STREAM_SECONDS:
+        try:
+            news = teller.news()
+        except DatabaseDownError:
+            news = []  # the reader has lost nothing: it comes with the next look
+        if not news and time.monotonic() - spoke >= COMMENT_SECONDS:
+            news = [": nothing new\n\n"]
+        if news:
+            spoke = time.monotonic()
+            yield "".join(news)
+        if teller.ended:
+            return
+        time.sleep(LOOK_SECONDS)
+
+
+def _event(name: str, data: dict[str, Any], id_: int | None = None) -> str:
+    head = f"id: {id_}\n" if id_ is not None else ""
+    return f"{head}event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"
+
+
+def _last_event_id() -> int:
+    """The last change that the reader was told; 0 where it says none of ours."""
+    text = request.headers.get("Last-Event-ID", "")
+    return int(text) if text.isdecimal() and len(text) < 10 else 0
