@@ -13,14 +13,15 @@ from sqlalchemy.orm import Session
 from jobs import datasets
 from jobs.models import Dataset, File
 from jobs.service import REFERENCE_MEDIA
-from jobs.trained import title
 from webui import samples
 from webui.forms import Field, Filled
 from webui.sets import SetCard
+from webui.shelf import ModelCard, chosen_and_newest
 from webui.texts import _, ngettext
 
 OWN_SHOWN = 3
 DATASETS_SHOWN = 24
+MODELS_SHOWN = 12
 OWN_LOOKED_AT = 60
 
 
@@ -41,6 +42,9 @@ def offered(session: Session, owner_id: UUID, form: Filled) -> dict[str, list[Ch
         if known.reference == "dataset":
             found[known.name] = _datasets(session, owner_id, form.values(known.name))
             continue
+        if known.reference == "model":
+            found[known.name] = _models(session, owner_id, form.values(known.name))
+            continue
         picked = _files(session, owner_id, form.values(known.name))
         own = _own(session, owner_id, known.reference)
         listed = list(map(of_file, picked))
@@ -60,6 +64,13 @@ def of_dataset(row: Dataset) -> Choice:
     return Choice(str(row.id), f"{row.name}, {count}", card.sheet or "")
 
 
+def of_model(found: ModelCard) -> Choice:
+    """A model as a line with a picture that it made."""
+    picture = found.model.picture
+    small = url_for("pages.thumbnail", file_id=picture.id, size=160) if picture else ""
+    return Choice(str(found.model.row.id), found.words, small)
+
+
 def of_sample(sample: samples.Sample) -> Choice:
     """A sample as a tile."""
     return Choice(
@@ -73,7 +84,7 @@ def of_sample(sample: samples.Sample) -> Choice:
 def of_file(row: File) -> Choice:
     """A stored file as a tile."""
     if not row.media_type.startswith("image/"):
-        return Choice(str(row.id), title(row))
+        return Choice(str(row.id), row.name)
     return Choice(
         str(row.id),
         row.name,
@@ -103,6 +114,12 @@ def _own(session: Session, owner_id: UUID, reference: str) -> list[File]:
         if row.sha256 not in known:
             newest.setdefault(row.sha256, row)
     return list(newest.values())
+
+
+def _models(session: Session, owner_id: UUID, values: Iterable[str]) -> list[Choice]:
+    """The chosen ones first, then the newest."""
+    ids = [found for found in map(_id_or_none, values) if found is not None]
+    return list(map(of_model, chosen_and_newest(session, owner_id, ids, MODELS_SHOWN)))
 
 
 def _datasets(session: Session, owner_id: UUID, values: Iterable[str]) -> list[Choice]:

@@ -11,11 +11,11 @@ from flask import url_for
 from sqlalchemy.orm import Session
 
 from engines.kind import N_, Kind
-from engines.registry import KINDS
 from jobs.models import Dataset
 from jobs.states import DatasetState
-from webui import forms, reports
+from webui import reports
 from webui.outlook import outlook
+from webui.takers import Taker
 from webui.texts import _
 
 STATUS_WORDS = {
@@ -23,19 +23,6 @@ STATUS_WORDS = {
     DatasetState.READY: N_("ready"),
     DatasetState.REFUSED: N_("cannot be used"),
 }
-
-
-@dataclass(frozen=True)
-class Learner:
-    """A kind of job that learns from a dataset, and the parameter that names it."""
-
-    kind: Kind
-    parameter: str
-
-    def address(self, dataset_id: UUID) -> str:
-        """Its form, with the dataset chosen."""
-        chosen = {self.parameter: str(dataset_id)}
-        return url_for("pages.new_page", kind_name=self.kind.name, **chosen)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -110,16 +97,6 @@ class SetCard:
         return told["detail"] if told else ""
 
 
-def learners() -> list[Learner]:
-    """Every kind that learns from a dataset."""
-    return [
-        Learner(kind, field.name)
-        for kind in KINDS.values()
-        for field in forms.fields(kind)
-        if field.reference == "dataset" and not field.many
-    ]
-
-
-def expected(session: Session, kinds: Sequence[Learner]) -> list[Expected]:
+def expected(session: Session, kinds: Sequence[Taker]) -> list[Expected]:
     """How long each of these kinds usually runs here: the mean of recent runs."""
     return [Expected(each.kind, outlook(session, each.kind).run_seconds) for each in kinds]

@@ -62,14 +62,18 @@ class GanSampling(Engine):
 
     @torch.inference_mode()
     def step(self) -> Metrics:
-        """Draw the next pictures."""
+        """Draw the next pictures. The figure is their variety: the mean deviation of a level from
+        its place's mean over them, 0 where all are alike, at most half of full brightness."""
         first = self._step * BATCH
         numbers = range(first, min(first + BATCH, self._count))
+        drawn = []
         for begin in range(0, len(numbers), self._piece):
-            self._keep(numbers[begin : begin + self._piece])
+            drawn.append(self._drawn(numbers[begin : begin + self._piece]))
             self.pulse()
+        together = torch.cat(drawn)
+        self._keep(numbers, together)
         self._step += 1
-        return {"pictures": float(numbers[-1] + 1)}
+        return {"variety": float(together.float().std(0, correction=0).mean() / 255)}
 
     def preview(self) -> Image.Image:
         """The sheet as far as it is drawn; of a film its newest frame."""
@@ -110,13 +114,16 @@ class GanSampling(Engine):
             self._frames = _frames(state, min(state.step * BATCH, self._count))
         self._pictures, self._step = drawn.clone(), state.step
 
-    def _keep(self, numbers: range) -> None:
+    def _drawn(self, numbers: range) -> Tensor:
+        """The pictures or frames of these numbers, (n, R, R, 3) bytes on the CPU."""
         z = torch.stack([self._latent(number) for number in numbers]) * self.params.truncation
         given = [z.to(self.device)]
         if self._labels:
             positions = [self._labels[n % len(self._labels)] for n in numbers]
             given.append(torch.tensor(positions, device=self.device))
-        drawn = _as_bytes(self._generator(*given))
+        return _as_bytes(self._generator(*given))
+
+    def _keep(self, numbers: range, drawn: Tensor) -> None:
         if not self._film:
             self._pictures[numbers[0] : numbers[-1] + 1] = drawn
             return

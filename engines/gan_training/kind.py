@@ -44,7 +44,7 @@ class GanTrainingParams(Params):
     dataset: Dataset = Field(
         title=N_("Pictures"),
         description=N_("The set of pictures whose hand is learned."),
-        json_schema_extra={"x-action": N_("Train a model on it")},
+        json_schema_extra={"x-action": N_("Train on it")},
     )
     preset: Literal["draft", "standard", "fine"] = Field(
         "draft",

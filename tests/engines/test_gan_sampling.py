@@ -141,6 +141,7 @@ def test_a_film_passes_through_its_samples_and_loops() -> None:
     steps = [abs(frames[at] - frames[at - 1]).mean() for at in range(24)]
     apart = abs(frames[0] - frames[8]).mean()
     assert max(steps) < 0.5 * apart  # the last to the first is a small step, too
+    assert min(steps) > 0  # no frame stands twice, also where one leg ends and the next begins
     assert film.recipe_in(shown.info["xmp"]) == {"kind": "gan_sampling"}
 
 
@@ -157,6 +158,14 @@ def test_truncation_makes_samples_more_alike() -> None:
 
     assert variety(0.0) == 0
     assert variety(0.0) < variety(0.4) < variety(1.0)
+
+
+def test_the_variety_of_a_step_is_told_and_is_none_where_all_are_alike() -> None:
+    alike, varied = _engine(count=8, truncation=0.0, label="dots"), _engine(count=8)
+    assert alike.step() == {"variety": 0.0}
+    told = varied.step()["variety"]
+    pictures = varied.state().tensors["pictures"].double()
+    assert told == pytest.approx(float(pictures.std(0, correction=0).mean()) / 255, rel=1e-4)
 
 
 def test_previews_grow_while_it_runs() -> None:

@@ -18,6 +18,7 @@ from webui.api import cursors, reading
 from webui.api import datasets as api
 from webui.pages.blueprint import pages
 from webui.studio import owner_id, studio
+from webui.takers import takers
 from webui.texts import filled
 
 PAGE_SIZE = 12
@@ -88,7 +89,7 @@ def _listed(refused: RefusedError | None = None) -> str:
         "datasets.html",
         cards=[sets.SetCard(row) for row in page.datasets],
         links=cursors.links(page),
-        learners=sets.learners(),
+        learners=takers("dataset"),
         limit=amount(studio().settings.dataset_bytes),
         refused=refused,
         title=filled(refused.refusal.title, refused.values) if refused else "",
@@ -97,7 +98,7 @@ def _listed(refused: RefusedError | None = None) -> str:
 
 
 def _shown(dataset_id: str, refused: RefusedError | None = None) -> str:
-    learners = sets.learners()
+    learners = takers("dataset")
     with studio().database.begin() as session:
         row = kept.get(session, owner_id(), reading.id_of(dataset_id))
         query = select(Dataset).where(Dataset.parent_id == row.id, Dataset.owner_id == owner_id())

@@ -2,71 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from flask import redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from engines.models import ModelFacts
 from jobs import trained
 from jobs.refusals import RefusedError
-from jobs.states import ENDED
-from webui import takers
-from webui.api import cursors, reading, shapes
+from webui import shelf, takers
+from webui.api import cursors, reading
 from webui.api import models as api
 from webui.pages.blueprint import pages
 from webui.studio import owner_id, studio
 from webui.texts import filled
 
 PAGE_SIZE = 24
-
-
-@dataclass(frozen=True)
-class ModelCard:
-    """A model, ready to be shown; ``facts`` are None where its file cannot be read."""
-
-    model: trained.Trained
-    facts: ModelFacts | None
-
-    @property
-    def title(self) -> str:
-        """Its name."""
-        return trained.title(self.model.row)
-
-    @property
-    def origin(self) -> dict[str, Any]:
-        """What its training says of it, short plain values alone."""
-        told: dict[str, Any] = shapes.model_facts(self.facts)["origin"] if self.facts else {}
-        return told
-
-    @property
-    def steps(self) -> int | None:
-        """Steps of its training, where known."""
-        steps = self.origin.get("steps")
-        return steps if isinstance(steps, int) else None
-
-    @property
-    def kid(self) -> float | None:
-        """How near its pictures are to those it learned from, where known."""
-        kid = self.origin.get("kid")
-        return float(kid) if isinstance(kid, (int, float)) else None
-
-    @property
-    def takers(self) -> list[takers.Taker]:
-        """What can be made with it."""
-        if self.facts is None:
-            return []
-        return takers.takers("model", trainable=self.facts.trainable)
-
-    @property
-    def in_use(self) -> bool:
-        """Whether a job that has not ended needs it."""
-        return any(use.job.state not in map(str, ENDED) for use in self.model.uses)
-
-
-def _card(found: trained.Trained) -> ModelCard:
-    return ModelCard(found, trained.facts(studio().storage, found))
 
 
 @pages.get("/models")
@@ -122,7 +72,7 @@ def _listed(refused: RefusedError | None = None) -> str:
     start = cursors.read(request.args.get("cursor", ""))
     with studio().database.begin() as session:
         page = trained.page(session, owner_id(), PAGE_SIZE, **start)
-        cards = [_card(found) for found in page.models]
+        cards = [shelf.card(found) for found in page.models]
     return render_template(
         "models.html",
         cards=cards,
@@ -136,7 +86,7 @@ def _shown(model_id: str, refused: RefusedError | None = None) -> str:
     with studio().database.begin() as session:
         row = trained.get(session, owner_id(), reading.id_of(model_id))
         (found,) = trained.with_lineage(session, [row])
-        card = _card(found)
+        card = shelf.card(found)
         return render_template("model.html", card=card, **_trouble(refused))
 
 

@@ -1,0 +1,90 @@
+"""Models as the pages show them: what they make, what they are, what can be made with them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from engines import media
+from engines.models import ModelFacts
+from jobs import trained
+from jobs.models import File
+from jobs.states import ENDED
+from webui import durations, takers
+from webui.api import shapes
+from webui.studio import studio
+from webui.texts import _
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """A model, ready to be shown; ``facts`` are None where its file cannot be read."""
+
+    model: trained.Trained
+    facts: ModelFacts | None
+
+    @property
+    def title(self) -> str:
+        """Its name."""
+        return trained.title(self.model.row)
+
+    @property
+    def words(self) -> str:
+        """It in one line."""
+        if self.facts is None:
+            return f"{self.title}: {_('Its file cannot be read.')}"
+        known = self.facts.config
+        when = durations.ago(self.model.row.created_at)
+        return f"{self.title} · {known.resolution} px · {known.architecture} · {when}"
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        """What its training says of it, short plain values alone."""
+        told: dict[str, Any] = shapes.model_facts(self.facts)["origin"] if self.facts else {}
+        return told
+
+    @property
+    def steps(self) -> int | None:
+        """Steps of its training, where known."""
+        steps = self.origin.get("steps")
+        return steps if isinstance(steps, int) else None
+
+    @property
+    def kid(self) -> float | None:
+        """How near its pictures are to those it learned from, where known."""
+        kid = self.origin.get("kid")
+        return float(kid) if isinstance(kid, (int, float)) else None
+
+    @property
+    def takers(self) -> list[takers.Taker]:
+        """What can be made with it."""
+        if self.facts is None:
+            return []
+        return takers.takers("model", trainable=self.facts.trainable)
+
+    @property
+    def in_use(self) -> bool:
+        """Whether a job that has not ended needs it."""
+        return any(use.job.state not in map(str, ENDED) for use in self.model.uses)
+
+
+def card(found: trained.Trained) -> ModelCard:
+    """A model as a card; its facts are read from the header of its file."""
+    return ModelCard(found, trained.facts(studio().storage, found))
+
+
+def chosen_and_newest(
+    session: Session, owner_id: UUID, chosen: Sequence[UUID], most: int
+) -> list[ModelCard]:
+    """The chosen models of an owner, then the newest."""
+    query = select(File).where(
+        File.owner_id == owner_id, File.media_type == media.MODEL, File.id.in_(chosen)
+    )
+    picked = trained.with_lineage(session, session.scalars(query).all())
+    listed = [*picked, *trained.page(session, owner_id, most).models]
+    return [card(found) for found in {found.row.id: found for found in listed}.values()]
