@@ -37,7 +37,7 @@ from engines.gan_training.layers import GrownConvolution
 from worker.pace import Pace
 
 SET = "00000000-0000-0000-0000-000000000001"
-RESOLUTION, WIDTH, BATCH = 64, 32, 64
+RESOLUTION, WIDTH, BATCH = 64, 64, 64
 ROUNDS = 7
 MATRIX = 2048
 PICTURES = 16

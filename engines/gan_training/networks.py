@@ -18,7 +18,7 @@ from engines.gan_training.judgement import Judgement
 from engines.gan_training.layers import SpectralConvolution
 
 DEVIATION = 0.02
-"""Of the first weights (DCGAN, Radford et al. 2016)."""
+"""Of the first kernels (DCGAN, Radford et al. 2016)."""
 
 _GENERATORS: dict[str, type[nn.Module]] = {"dcgan": dcgan.Generator, "light": light.Generator}
 _DISCRIMINATORS: dict[str, type[nn.Module]] = {
@@ -51,15 +51,18 @@ def build_discriminator(config: ModelConfig) -> nn.Module:
 
 
 def draw_weights(network: nn.Module, draws: torch.Generator) -> None:
-    """First weights: kernels N(0, 0.02), scales of norms N(1, 0.02), biases 0."""
+    """First weights: kernels N(0, 0.02), vectors of labels N(0, 1), scales of norms N(1, 0.02),
+    biases 0."""
     with torch.no_grad():
         for part in network.modules():
             if isinstance(part, nn.BatchNorm2d):
                 part.reset_running_stats()
                 part.weight.normal_(1.0, DEVIATION, generator=draws)
             elif isinstance(weight := getattr(part, "weight", None), Tensor):
+                # A label stands beside latents of deviation 1 and must not drown in them.
+                deviation = 1.0 if isinstance(part, nn.Embedding) else DEVIATION
                 # Drawn in the plain layout: the numbers must not depend on how they lie.
-                drawn = torch.empty(weight.shape).normal_(0.0, DEVIATION, generator=draws)
+                drawn = torch.empty(weight.shape).normal_(0.0, deviation, generator=draws)
                 weight.copy_(drawn)
             if isinstance(part, SpectralConvolution):
                 part.u.normal_(generator=draws)
