@@ -29,17 +29,29 @@ from tests.proof.runs import Run, points
 DOCS = Path(__file__).parents[2] / "docs"
 SEEDS = (0, 1, 2)
 DIALS = (0.0, 0.5, 1.0, 2.0)
-LITTLE: dict[str, Any] = {"width": 16, "batch": 16, "averaging": 0.99, "kid_samples": 128}
+LITTLE: dict[str, Any] = {
+    "width": 16,
+    "batch": 16,
+    "maker_rate": 5e-4,
+    "judge_rate": 5e-4,
+    "policies": ["translation", "cutout"],
+    "averaging": 0.99,
+    "kid_samples": 96,
+}
 SMALL = Run(
     "small",
     40,
     {
         "width": 24,
         "batch": 16,
-        "steps": 3000,
+        "steps": 2400,
+        "conditional": True,
+        "maker_rate": 6e-4,
+        "judge_rate": 6e-4,
+        "policies": ["translation", "cutout"],
+        "averaging": 0.995,
         "kid_every": 300,
         "kid_samples": 200,
-        "averaging": 0.995,
     },
     resolution=64,
 )
@@ -79,6 +91,12 @@ def small() -> list[str]:
     ]
 
 
+def dialled(innovation: float, seed: int) -> Run:
+    """One training with the dial at ``innovation``."""
+    changes = {"steps": 800, "kid_every": 800, "innovation": innovation, "seed": seed}
+    return Run(f"dial-{innovation:g}-{seed}", 24, {**LITTLE, **changes})
+
+
 def dial() -> list[str]:
     """Whether the dial raises style entropy, told by a classifier that never saw the set."""
     stylist = _independent_stylist()
@@ -86,11 +104,7 @@ def dial() -> list[str]:
     for innovation in DIALS:
         per_seed = []
         for seed in SEEDS:
-            run = Run(
-                f"dial-{innovation:g}-{seed}",
-                24,
-                {**LITTLE, "steps": 800, "kid_every": 400, "innovation": innovation, "seed": seed},
-            )
+            run = dialled(innovation, seed)
             report = run.result()
             per_seed.append((stylist.entropy(points(_made(run, seed))), report["precision"]))
         found[innovation] = [entropy for entropy, _ in per_seed]
@@ -117,22 +131,30 @@ def dial() -> list[str]:
     ]
 
 
+HALF = len(samples.STYLES) // 2
+BEFORE, AFTER = samples.STYLES[:HALF], samples.STYLES[HALF:]
+EACH = 13
+"""Pictures of each later style: about 50 in all."""
+
+
+def transferred(seed: int) -> tuple[Run, Run]:
+    """The later styles from scratch, and from a model of the earlier ones."""
+    base = Run(
+        f"base-{seed}", 40, {**LITTLE, "steps": 1600, "kid_every": 1600, "seed": seed}, BEFORE
+    )
+    base.result()
+    params = {**LITTLE, "steps": 400, "kid_every": 400, "seed": seed}
+    return (
+        Run(f"scratch-{seed}", EACH, params, AFTER),
+        Run(f"transfer-{seed}", EACH, {**params, "freeze": 1}, AFTER, begun_from=base.name),
+    )
+
+
 def transfer() -> list[str]:
     """Whether a model of some styles helps with the others."""
-    half = len(samples.STYLES) // 2
-    before, after = samples.STYLES[:half], samples.STYLES[half:]
-    each = -(-50 // len(after))
     rows, won = [], []
     for seed in SEEDS:
-        base = Run(
-            f"base-{seed}", 40, {**LITTLE, "steps": 1600, "kid_every": 800, "seed": seed}, before
-        )
-        base.result()
-        params = {**LITTLE, "steps": 400, "kid_every": 400, "seed": seed}
-        scratch = Run(f"scratch-{seed}", each, params, after).result()
-        begun = Run(
-            f"transfer-{seed}", each, {**params, "freeze": 1}, after, begun_from=base.name
-        ).result()
+        scratch, begun = (run.result() for run in transferred(seed))
         last = [report["kid"][-1] for report in (scratch, begun)]
         won.append(last[1]["value"] < last[0]["value"])
         shown = " | ".join(f"{p['value']:.3f} ({p['low']:.3f} to {p['high']:.3f})" for p in last)
@@ -140,8 +162,8 @@ def transfer() -> list[str]:
     return [
         "## Transfer",
         "",
-        f"A model of {', '.join(before)} (40 pictures each, 1,600 steps) goes on with"
-        f" {each * len(after)} pictures of {', '.join(after)} for 400 steps, the judge"
+        f"A model of {', '.join(BEFORE)} (40 pictures each, 1,600 steps) goes on with"
+        f" {EACH * len(AFTER)} pictures of {', '.join(AFTER)} for 400 steps, the judge"
         "'s first block frozen, against the same 400 steps from scratch; 32 px. KID at the end:",
         "",
         "| seed | from scratch | from the model |",
