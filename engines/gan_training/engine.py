@@ -31,7 +31,8 @@ READ_EVERY = {"cpu": 1, "cuda": 16}
 
 LEARNING = N_("learning from the pictures, step {step} of {steps}")
 MEASURED = N_("learning from the pictures, step {step} of {steps}; nearness to the set {kid}")
-CURVES = (*FIGURES, "gradient", "p")
+CURVES = (*FIGURES, "gradient", "augmentation")
+"""Figures of a step; ``augmentation`` is ADA's probability."""
 
 
 class GanTraining(Engine):
@@ -53,6 +54,7 @@ class GanTraining(Engine):
         self.guard = Guard(cloned(self.pair.weights()))
         self.history = History(CURVES, params.steps)
         self.evaluation = Evaluation(params, inputs, self.config, self.pictures, device)
+        self.measured = _measured(params)
         self._step, self._p = 0, 0.0
         self._signs = torch.zeros(2, device=device)
         self._read = [0.0] * len(CURVES)
@@ -102,7 +104,7 @@ class GanTraining(Engine):
             self._adapt()
         if self._due(self.params.samples_every):
             self.guard.spread = self._spread_of_the_samples()
-        metrics = dict(zip(CURVES, self._read, strict=True))
+        metrics = {n: f for n, f in zip(CURVES, self._read, strict=True) if n in self.measured}
         if self._due(self.params.kid_every):
             metrics["kid"] = self._measure()
         return metrics
@@ -191,3 +193,14 @@ class GanTraining(Engine):
     def _spread_of_the_set(self) -> float:
         chosen = np.array(self.pictures.images[:: max(1, len(self.pictures) // 256)])
         return max(spread(Batch(torch.from_numpy(chosen), None).scaled(self.device)), 1e-6)
+
+
+def _measured(params: GanTrainingParams) -> frozenset[str]:
+    """The figures that mean something for these parameters; the others stay 0."""
+    wanted = {
+        "r1": params.r1 > 0,
+        "redrawing": params.architecture == "light",
+        "style": params.innovation > 0,
+        "augmentation": params.augmentation == "ada",
+    }
+    return frozenset(name for name in CURVES if wanted.get(name, True))

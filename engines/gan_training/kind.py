@@ -163,7 +163,7 @@ class GanTrainingParams(Params):
         ),
     )
     policies: Annotated[list[Policy], MaxLen(3)] = Field(
-        default_factory=lambda: list(POLICIES),
+        list(POLICIES),
         title=N_("Changes"),
         description=N_("What diffaugment changes."),
     )

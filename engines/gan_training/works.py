@@ -108,7 +108,7 @@ def _events(engine: GanTraining, grid: Image.Image) -> Output:
     path = engine.inputs.place("events.out.tfevents.0.atelier")
     steps, kid = engine.history.steps(), engine.evaluation.curve
     scalars = [
-        (f"training/{name}", steps, engine.history.curve(name)) for name in engine.history.names
+        (f"training/{name}", steps, engine.history.curve(name)) for name in sorted(engine.measured)
     ]
     scalars.append(("kid", [point.step for point in kid], [point.value for point in kid]))
     events.write(path, scalars, ("samples", engine.total_steps, grid))
