@@ -23,6 +23,7 @@ from uuid import uuid4
 import requests
 
 from atelier.administration import Administration
+from atelier.keeping import Keeping
 from atelier.multipart import Form
 from atelier.people import People
 from atelier.problems import TransferError
@@ -188,7 +189,7 @@ class JobPage(TypedDict):
     previous: str | None
 
 
-class Studio(Administration, People):
+class Studio(Administration, Keeping, People):
     """One studio. ``patience`` is how many seconds a request is tried again while it is away."""
 
     def kinds(self) -> list[Kind]:

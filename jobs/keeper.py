@@ -30,6 +30,7 @@ from jobs import (
     process_log,
     references,
     rescue,
+    retention,
     slots,
 )
 from jobs.checks import Checks
@@ -211,6 +212,9 @@ class Keeper:
             session.execute(delete(Slot).where(gone))
             old = DiskSample.at < func.now() - text(f"interval '{SAMPLE_LIFETIME}'")
             session.execute(delete(DiskSample).where(old))
+        if removed := retention.apply(self._database):
+            told = ", ".join(f"{what} of {many} jobs" for what, many in removed.items())
+            log.info("the rules let go of %s", told)
         with self._database.begin() as session:
             if not backup.may_sweep(session):
                 return

@@ -480,6 +480,24 @@ class Chore(Base):
     at: Mapped[datetime]
 
 
+class RetentionRule(Base):
+    """How long something of ended jobs is kept; without an owner it speaks of everybody."""
+
+    __tablename__ = "retention_rule"
+    __table_args__ = (
+        Index(
+            "uq_retention_rule", "what", "owner_id", unique=True, postgresql_nulls_not_distinct=True
+        ),
+        CheckConstraint("days >= 0 AND keep >= 0", name="limits"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    what: Mapped[str]
+    owner_id: Mapped[UUID | None] = mapped_column(ForeignKey("owner.id"))
+    days: Mapped[int]
+    keep: Mapped[int]
+
+
 class Slot(Base):
     """A place where one job at a time runs: a GPU, or the CPU, of one machine.
 

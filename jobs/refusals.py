@@ -159,6 +159,17 @@ REFUSALS: Mapping[str, Refusal] = {
         N_("The upload is larger than the %(limit)s bytes that are taken of a set of pictures."),
         N_("Send fewer or smaller pictures, or send them in several sets."),
     ),
+    "not_ended": Refusal(
+        409, N_("This job has not ended."), N_("Cancel it first, or wait for its end.")
+    ),
+    "in_use": Refusal(
+        409,
+        N_("A job that has not ended is made from this."),
+        N_("Wait for that job's end, or cancel it."),
+    ),
+    "part_of_job": Refusal(
+        409, N_("This work belongs to the job that made it."), N_("Delete the job: %(job)s.")
+    ),
     "too_large": Refusal(
         413,
         N_("The upload is larger than the %(limit)s bytes that are taken."),
@@ -257,6 +268,8 @@ FAULTS: Mapping[str, str] = {
         "'%(name)s' is an archive among other files. Send one archive alone, or pictures."
     ),
     "wrong_media_type": N_("This file is %(value)s, but a %(wanted)s is needed here."),
+    "unknown_person": N_("There is nobody called '%(value)s' here."),
+    "said_twice": N_("There is more than one rule for %(value)s of the same people."),
     "out_of_range": N_("%(value)s is outside %(low)s to %(high)s."),
     "too_small": N_("%(value)s is too small; at least %(limit)s is taken."),
     "too_large": N_("%(value)s is too large; at most %(limit)s is taken."),

@@ -23,7 +23,7 @@ from engines.kind import Kind, Params
 from engines.registry import KINDS
 from jobs import awaiting, closures, quotas
 from jobs.ids import new_id
-from jobs.models import Checkpoint, File, IdempotencyKey, Job, Slot
+from jobs.models import Checkpoint, Dataset, File, IdempotencyKey, Job, Slot
 from jobs.moves import append_event, count, lock_job, lock_share, move, note, tally
 from jobs.refusals import Fault, RefusedError
 from jobs.settings import Settings
@@ -145,6 +145,7 @@ def retry(session: Session, owner_id: UUID, job_id: UUID, from_start: bool = Fal
     job = _mine(session, owner_id, job_id)
     if job.state not in (State.FAILED, State.CANCELED):
         return job
+    _check_inputs_left(session, job)
     if from_start:
         session.execute(delete(Checkpoint).where(Checkpoint.job_id == job.id))
         job.best_score = None
@@ -214,6 +215,21 @@ def shown_status(job: Job) -> str:
     if job.state == State.RUNNING and job.wanted != Wanted.RUN:
         return {Wanted.PAUSE: "pausing", Wanted.CANCEL: "canceling"}[Wanted(job.wanted)]
     return job.state
+
+
+def _check_inputs_left(session: Session, job: Job) -> None:
+    """Refuse a job whose inputs were deleted since."""
+    wanted = [UUID(id_) for id_ in job.inputs]
+    left = {
+        id_
+        for table in (File, Dataset)
+        for id_ in session.scalars(select(table.id).where(table.id.in_(wanted)))
+    }
+    faults = [
+        Fault("/params", "unknown_file", {"value": str(id_)}) for id_ in wanted if id_ not in left
+    ]
+    if faults:
+        raise RefusedError("invalid", faults=faults)
 
 
 def _mine(session: Session, owner_id: UUID, job_id: UUID) -> Job:

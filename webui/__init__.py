@@ -40,6 +40,7 @@ def _mount(app: Flask) -> None:
     from webui.api import (
         admin,
         datasets,
+        deletion,
         events,
         files,
         jobs,
@@ -48,6 +49,7 @@ def _mount(app: Flask) -> None:
         me,
         models,
         people,
+        retention,
         timeline,
         workers,
     )
@@ -68,6 +70,8 @@ def _mount(app: Flask) -> None:
         me.links,
         people.people_api,
         admin.admin,
+        deletion.deletion,
+        retention.retention,
         pages.pages,
     ):
         app.register_blueprint(blueprint)

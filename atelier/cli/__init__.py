@@ -59,6 +59,8 @@ for _command in (
     account.account,
     account.tokens,
     account.links,
+    jobs.delete,
+    jobs.delete_file,
     networks.weights,
     admin.admin,
 ):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from atelier.cli import administration, backups, people, records, shown
+from atelier.cli import administration, backups, people, records, retention, shown
 from atelier.cli.administration import needed_reason_option, reason_option
 from atelier.cli.connection import WATCH_PATIENCE_SECONDS, connect
 from atelier.cli.shown import json_option
@@ -90,6 +90,7 @@ for _command in (
     administration.audit,
     records.verify,
     records.recount,
+    retention.retention,
     backups.backup,
     backups.restore,
     records.metrics_token,

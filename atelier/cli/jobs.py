@@ -55,6 +55,37 @@ def show(job_id: str, as_json: bool) -> None:
     _tell(connect().job(job_id), as_json)
 
 
+@click.command()
+@job_argument
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+def delete(job_id: str, yes: bool, as_json: bool) -> None:
+    """Delete an ended job with its works and all that was made from it, for good."""
+    studio = connect()
+    would = studio.deletion(job_id)
+    if not yes:
+        click.echo(
+            f"This removes {would['works']} works, {would['frames']} frames,"
+            f" {would['checkpoints']} checkpoints, the preview and the log"
+            f" ({would['bytes'] / 1e6:.1f} MB), and {would['shared']} shared links.",
+            err=True,
+        )
+        click.confirm("Delete it for good?", abort=True, err=True)
+    removed = studio.delete(job_id)
+    if as_json:
+        shown.document(removed)
+    else:
+        click.echo("Deleted.")
+
+
+@click.command(name="delete-file")
+@click.argument("file_id", metavar="ID")
+def delete_file(file_id: str) -> None:
+    """Delete a picture that you uploaded."""
+    connect().delete_file(file_id)
+    click.echo("Deleted.")
+
+
 @click.command(epilog=outcomes.EXIT_CODES)
 @job_argument
 @json_option

@@ -202,3 +202,18 @@ def test_the_doctor_finds_this_machine_fit_and_names_what_is_not(cli: Cli, tmp_p
     assert unfit.status == 1
     assert named >= {"database", "broker", "storage", "slots", "data folder"}
     assert all(check["fix"] for check in unfit.document["checks"] if not check["good"])
+
+
+def test_a_job_is_deleted_for_good_after_it_was_said_what_goes(
+    cli: Cli, photo: Path, painting: Path
+) -> None:
+    pictures = ["--content", photo, "--styles", painting]
+    job_id = cli("submit", "style_transfer", *pictures, *TINY, "--json").document["id"]
+    assert "not ended" in cli("delete", job_id, "--yes").err
+    cli("cancel", job_id, "--json")
+    cli("watch", job_id)
+    asked = cli("delete", job_id)
+    assert (asked.status != 0, "This removes" in asked.err) == (True, True)
+    assert cli("show", job_id).status == 0
+    assert cli("delete", job_id, "--yes").out == "Deleted.\n"
+    assert "no such job" in cli("show", job_id).err

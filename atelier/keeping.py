@@ -1,0 +1,73 @@
+"""What any program can do over HTTP about what is kept: deleting, and how long things stay."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+from urllib.parse import quote
+
+from atelier.transport import Transport
+
+
+class RetentionRule(TypedDict):
+    """Let go of ``what`` so many days after a job's end, but not of the newest ``keep`` jobs."""
+
+    what: str
+    days: int
+    keep: int
+    owner: str | None
+
+
+class RetentionEffect(TypedDict):
+    """What a rule would remove now."""
+
+    rule: RetentionRule
+    jobs: int
+    bytes: int
+    some: list[str]
+
+
+class Removal(TypedDict):
+    """What the deletion of a job removes."""
+
+    works: int
+    frames: int
+    checkpoints: int
+    preview: bool
+    log_bytes: int
+    shared: int
+    bytes: int
+
+
+class Keeping(Transport):
+    """Deleting one's own, and an administrator's rules."""
+
+    def deletion(self, job_id: str) -> Removal:
+        """What deleting a job would remove."""
+        found: Removal = self._json("GET", f"/jobs/{quote(job_id, safe='')}/deletion")
+        return found
+
+    def delete(self, job_id: str) -> Removal:
+        """Delete an ended job with its works and all that was derived from it."""
+        removed: Removal = self._json("DELETE", f"/jobs/{quote(job_id, safe='')}")
+        return removed
+
+    def delete_file(self, file_id: str) -> None:
+        """Delete an upload."""
+        self._json("DELETE", f"/files/{quote(file_id, safe='')}")
+
+    def retention(self) -> list[RetentionRule]:
+        """How long things are kept."""
+        return list(self._json("GET", "/admin/retention")["rules"])
+
+    def set_retention(self, rules: list[RetentionRule], reason: str = "") -> list[RetentionRule]:
+        """Let these be the rules; ``reason`` goes to the audit log."""
+        body = {"rules": rules, "reason": reason}
+        return list(self._json("PUT", "/admin/retention", body=body)["rules"])
+
+    def retention_effects(self) -> list[RetentionEffect]:
+        """What the rules would remove now."""
+        return list(self._json("GET", "/admin/retention/effects")["results"])
+
+    def apply_retention(self) -> dict[str, int]:
+        """Remove now what the rules let go of; of how many jobs, by what."""
+        return dict(self._json("POST", "/admin/retention/apply")["removed"])

@@ -1,0 +1,76 @@
+"""``/admin/retention``: how long things are kept, in one form; what would go stands beside it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from flask import redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from jobs import retention
+from jobs.refusals import Fault, RefusedError
+from jobs.retention import Rule, What
+from webui import auth
+from webui.pages.blueprint import pages
+from webui.studio import owner_id, studio
+
+
+@pages.get("/admin/retention")
+@auth.require_administrator
+def retention_page() -> str:
+    """The rules, and what they would remove now."""
+    with studio().database.snapshot() as session:
+        known = retention.rules(session)
+        effects = retention.effects(session)
+    return render_template(
+        "retention.html",
+        whats=list(What),
+        everybody={rule.what: rule for rule in known if rule.owner is None},
+        own=[rule for rule in known if rule.owner is not None],
+        effects=effects,
+    )
+
+
+@pages.post("/admin/retention")
+@auth.require_administrator
+def change_retention() -> Response:
+    """Let what the form says be everybody's rules; people's own stay, but for those crossed out."""
+    with studio().database.begin() as session:
+        dropped = set(request.form.getlist("drop"))
+        kept = [
+            rule
+            for rule in retention.rules(session)
+            if rule.owner is not None and f"{rule.what}/{rule.owner}" not in dropped
+        ]
+        new = [rule for what in What if (rule := _asked(what, f"{what}-")) is not None]
+        if owner := request.form.get("owner", "").strip():
+            what = What(request.form.get("own-what", What.PREVIEWS))
+            if (own := _asked(what, "own-")) is not None:
+                kept = [r for r in kept if (r.what, r.owner) != (what, owner)]
+                kept.append(replace(own, owner=owner))
+        retention.replace(session, owner_id(), [*new, *kept], request.form.get("reason", ""))
+    return redirect(url_for("pages.retention_page"), 303)
+
+
+@pages.post("/admin/retention/apply")
+@auth.require_administrator
+def apply_retention() -> Response:
+    """Remove now what the rules let go of."""
+    retention.apply(studio().database, owner_id())
+    return redirect(url_for("pages.retention_page"), 303)
+
+
+def _asked(what: What, prefix: str) -> Rule | None:
+    days = request.form.get(f"{prefix}days", "").strip()
+    if not days:
+        return None
+    keep = request.form.get(f"{prefix}keep", "").strip() or "0"
+    return Rule(what, _number(f"{prefix}days", days), _number(f"{prefix}keep", keep))
+
+
+def _number(name: str, given: str) -> int:
+    try:
+        return int(given)
+    except ValueError:
+        values = {"value": given[:80], "expected": "a whole number"}
+        raise RefusedError("invalid", faults=[Fault(f"/{name}", "wrong_type", values)]) from None
