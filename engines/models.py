@@ -34,6 +34,12 @@ class ModelFacts:
     parameters: int
     trainable: bool
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a training that goes on from it has to keep, by the names of its parameters."""
+        names = ("architecture", "resolution", "latent", "width", "conditional")
+        return {name: getattr(self.config, name) for name in names}
+
 
 def inspect(path: Path) -> ModelFacts:
     """The facts of the file at ``path``; :class:`ModelError` says in words why it is unfit."""

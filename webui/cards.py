@@ -16,7 +16,7 @@ from engines.kind import N_, Kind
 from engines.registry import KINDS
 from jobs import listing
 from jobs.awaiting import awaits
-from jobs.models import File, Job
+from jobs.models import Dataset, File, Job
 from jobs.service import is_settled, shown_status
 from webui import forms
 from webui.texts import _, phase_text
@@ -71,6 +71,7 @@ class Card:
     place: listing.Place | None
     outputs: Sequence[File]
     inputs: Sequence[File]
+    sets: Sequence[Dataset] = ()
 
     @property
     def id(self) -> UUID:
@@ -196,7 +197,7 @@ class Card:
 
 
 def cards(session: Session, rows: Sequence[Job]) -> list[Card]:
-    """Jobs as cards, with two queries for all their files."""
+    """Jobs as cards, with three queries for all that they name and made."""
     ids = [row.id for row in rows]
     outputs = session.scalars(
         select(File).where(File.job_id.in_(ids)).order_by(File.job_id, File.position)
@@ -206,12 +207,14 @@ def cards(session: Session, rows: Sequence[Job]) -> list[Card]:
         str(file.id): file
         for file in session.scalars(select(File).where(File.id.in_(map(UUID, named))))
     }
+    sets = session.scalars(select(Dataset).where(Dataset.id.in_(map(UUID, named)))).all()
     return [
         Card(
             row,
             listing.place(session, row),
             [file for file in outputs if file.job_id == row.id],
             [inputs[id_] for id_ in _named_in_order(row) if id_ in inputs],
+            [found for found in sets if str(found.id) in row.inputs],
         )
         for row in rows
     ]

@@ -35,5 +35,6 @@ def offers(storage: Storage, row: Job, models: Sequence[trained.Trained]) -> lis
                 branch = taker.address(model.row.id, job=row.id)
                 found.append(Offer(_("Branch from here"), branch))
             else:
-                found.append(Offer(taker.words, taker.address(model.row.id)))
+                address = taker.address(model.row.id, keeping=facts.settings)
+                found.append(Offer(taker.words, address))
     return found

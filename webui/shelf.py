@@ -61,11 +61,13 @@ class ModelCard:
         return float(kid) if isinstance(kid, (int, float)) else None
 
     @property
-    def takers(self) -> list[takers.Taker]:
-        """What can be made with it."""
+    def offers(self) -> list[tuple[str, str]]:
+        """What can be made with it: in words, and the address of the form."""
         if self.facts is None:
             return []
-        return takers.takers("model", trainable=self.facts.trainable)
+        id_, keeping = self.model.row.id, self.facts.settings
+        found = takers.takers("model", trainable=self.facts.trainable)
+        return [(taker.words, taker.address(id_, keeping=keeping)) for taker in found]
 
     @property
     def in_use(self) -> bool:

@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response
 
 from jobs import trained
 from jobs.refusals import RefusedError
-from webui import shelf, takers
+from webui import cards, shelf, takers
 from webui.api import cursors, reading
 from webui.api import models as api
 from webui.pages.blueprint import pages
@@ -72,10 +72,10 @@ def _listed(refused: RefusedError | None = None) -> str:
     start = cursors.read(request.args.get("cursor", ""))
     with studio().database.begin() as session:
         page = trained.page(session, owner_id(), PAGE_SIZE, **start)
-        cards = [shelf.card(found) for found in page.models]
+        shown = [shelf.card(found) for found in page.models]
     return render_template(
         "models.html",
-        cards=cards,
+        cards=shown,
         links=cursors.links(page),
         training=takers.takers("dataset"),
         **_trouble(refused),
@@ -87,7 +87,9 @@ def _shown(model_id: str, refused: RefusedError | None = None) -> str:
         row = trained.get(session, owner_id(), reading.id_of(model_id))
         (found,) = trained.with_lineage(session, [row])
         card = shelf.card(found)
-        return render_template("model.html", card=card, **_trouble(refused))
+        return render_template(
+            "model.html", card=card, statuses=cards.STATUS_WORDS, **_trouble(refused)
+        )
 
 
 def _trouble(refused: RefusedError | None) -> dict[str, Any]:

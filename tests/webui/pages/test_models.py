@@ -220,3 +220,17 @@ def test_a_job_that_made_a_model_offers_to_go_on_from_it(
     assert f"from={id_}" in offered["Branch from here"]
     assert re.search(rf'name="model" value="{made[1]}"\s+checked', branch)
     assert re.search(r'name="seed"[^>]*value="77"', branch)
+
+
+def test_fine_tuning_begins_with_the_shape_of_the_model(visitor: Visitor, tmp_path: Path) -> None:
+    content = write_model(
+        tmp_path / "m", discriminator=True, architecture="light", labels=STYLES, conditional=True
+    ).read_bytes()
+    page = visitor.page(bring(visitor, content))
+    found = re.search(r'href="(/new/gan_training[^"]+)">Fine-tune from here', page)
+    assert found
+    form = visitor.page(found[1].replace("&amp;", "&"))
+    assert re.search(r'name="resolution"[^>]*value="32"', form)
+    assert re.search(r'name="width"[^>]*value="4"', form)
+    assert re.search(r'<option value="light" selected>', form)
+    assert re.search(r'name="conditional" value="yes"[^>]* checked', form)
