@@ -8,7 +8,7 @@ TEXTS := webui/translations
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-export JOBS FAULTS SEED
+export JOBS FAULTS SEED TRAINING REPORT
 .PHONY: help demo up upgrade test chaos proof training bench check texts
 
 help: ## show this list
@@ -34,8 +34,9 @@ test: check browser ## everything: style, types, tests with real services and a 
 chaos: $(VENV)/.installed-dev ## attack a studio: JOBS=60 FAULTS=25 SEED=1 ATELIER_LEASE=3
 	$(BIN)/python -W error -m tests.chaos
 
-proof: training ## that, and chaos at full size: 1,000 jobs, 300 faults; an hour
-	JOBS=$${JOBS:-1000} FAULTS=$${FAULTS:-300} SEED=$${SEED:-11} $(BIN)/python -W error -m tests.chaos
+proof: training ## that, and chaos at full size: docs/battle.md; an hour
+	JOBS=$${JOBS:-1000} FAULTS=$${FAULTS:-300} SEED=$${SEED:-11} TRAINING=$${TRAINING:-0.1} \
+		REPORT=$${REPORT:-docs/battle.md} $(BIN)/python -W error -m tests.chaos
 
 training: $(VENV)/.installed-dev ## prove what training promises: docs/gan.md; half an hour of one core
 	OMP_NUM_THREADS=1 $(BIN)/python -W error -m tests.proof.gan

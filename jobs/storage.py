@@ -12,7 +12,7 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,17 +80,22 @@ class Storage:
             raise StorageError(f"cannot store {sha256}: {failed}") from failed
         return True
 
-    def fetch(self, sha256: str, target: Path) -> None:
+    def fetch(self, sha256: str, target: Path, pulse: Callable[[], None] = lambda: None) -> None:
         """Copy a stored file to ``target``, which appears whole or not at all.
 
+        ``pulse`` is called between its pieces; what it raises ends the copying.
         Raises :class:`DamagedError` when it is missing or no longer hashes right, and
         :class:`StorageError` when the storage cannot be reached.
         """
         draft = target.with_name(target.name + ".part")
         try:
+            found = hashlib.sha256()
             with self.open(sha256) as source, draft.open("wb") as sink:
-                shutil.copyfileobj(source, sink, CHUNK)
-            if digest(draft) != sha256:
+                while chunk := source.read(CHUNK):
+                    sink.write(chunk)
+                    found.update(chunk)
+                    pulse()
+            if found.hexdigest() != sha256:
                 raise DamagedError(f"{sha256} is damaged")
             draft.replace(target)
         except FileNotFoundError as missing:

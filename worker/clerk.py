@@ -6,7 +6,6 @@ pause that relies on it, and outputs before the success that promises them.
 
 from __future__ import annotations
 
-import errno
 import logging
 import threading
 import time
@@ -31,7 +30,6 @@ from worker.protocol import Say, Stop
 from worker.timeline import Timeline
 
 RETRY_SECONDS = 1.0
-FULL = (errno.ENOSPC, errno.EDQUOT)
 # Why a runner that stopped as asked is where it is now.
 STOPPED: dict[Stop, tuple[State, Reason]] = {
     Stop.CANCEL: (State.CANCELED, Reason.CANCELED_BY_USER),
@@ -217,10 +215,8 @@ class Clerk:
             reason, cause = Reason.INTERNAL_ERROR, "the worker could not record the run"
             self._write(lambda s: lease.runner_died(s, hold, reason, cause, seconds))
             return
-        cause_of_it = failure.__cause__
-        full = isinstance(cause_of_it, OSError) and cause_of_it.errno in FULL
         target, reason = State.QUEUED, Reason.STORAGE_AWAY
-        if full:
+        if failures.is_full(failure.__cause__):
             target, reason = State.PAUSED, Reason.DISK_FULL
         self._write(lambda s: lease.stop(s, hold, target, reason, seconds))
 

@@ -27,9 +27,14 @@ def told(failure: BaseException, fitted: tuple[str, int] | None) -> dict[str, An
         return {"reason": "out_of_memory", "error": what_fits(fitted), "cause": cause}
     if _is_device_error(failure):
         return {"reason": "device_error", "error": None, "cause": cause}
-    if isinstance(failure, OSError) and failure.errno in (errno.ENOSPC, errno.EDQUOT):
+    if is_full(failure):
         return {"reason": "disk_full", "error": None, "cause": cause}
     return {"reason": "internal_error", "error": None, "cause": cause}
+
+
+def is_full(failure: BaseException | None) -> bool:
+    """Whether it tells that a disk, or a share of it, is full."""
+    return isinstance(failure, OSError) and failure.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def what_fits(fitted: tuple[str, int] | None) -> dict[str, Any] | None:

@@ -10,6 +10,7 @@ import shutil
 import signal
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
@@ -37,17 +38,19 @@ class Scratch:
         self.lock.touch()
         _evict(self.lock)
 
-    def bring_inputs(self, storage: Storage, inputs: dict[str, str]) -> dict[str, str]:
-        """Fetch every input; paths by id. Raises StorageError."""
+    def bring_inputs(
+        self, storage: Storage, inputs: dict[str, str], pulse: Callable[[], None]
+    ) -> dict[str, str]:
+        """Fetch every input; paths by id. Raises StorageError, and what ``pulse`` raises."""
         paths: dict[str, str] = {}
         for id_, sha256 in inputs.items():
             path = self.folder / f"input-{id_}"
-            storage.fetch(sha256, path)
+            storage.fetch(sha256, path, pulse)
             paths[id_] = str(path)
         return paths
 
     def bring_checkpoint(
-        self, storage: Storage, claim: Claim, state_version: int
+        self, storage: Storage, claim: Claim, state_version: int, pulse: Callable[[], None]
     ) -> list[SavedFile]:
         """Fetch the newest checkpoint whose file still hashes right and can be read."""
         for saved in claim.checkpoints:
@@ -55,7 +58,7 @@ class Scratch:
                 continue
             path = self.folder / f"from-{saved.step}.safetensors"
             try:
-                storage.fetch(saved.sha256, path)
+                storage.fetch(saved.sha256, path, pulse)
             except StorageError as damaged:
                 log.warning(
                     "job %s: checkpoint at step %s left out: %s",

@@ -15,11 +15,13 @@ from engines.registry import KINDS
 from jobs import lease, process_log, rescue, slots
 from jobs.database import Database, DatabaseDownError
 from jobs.lease import Claim
+from jobs.moves import FenceLostError
 from jobs.settings import Settings
 from jobs.states import Reason, State
 from jobs.storage import DamagedError, Storage, StorageError
-from worker import probe, scratch
-from worker.clerk import Clerk
+from worker import failures, probe, scratch
+from worker.clerk import STOPPED, Clerk
+from worker.errand import CalledOffError, Errand
 from worker.logbook import Logbook
 from worker.nursery import Nursery
 from worker.protocol import Assignment, boot_clock
@@ -161,10 +163,11 @@ class Slot:
         place = scratch.Scratch(self._settings.scratch, claim)
         kind = KINDS[claim.kind]
         runner = nursery.take()
+        errand = Errand(self._database, claim.hold, self._settings.lease, until, self._shutdown)
         try:
             place.prepare()
-            assignment = self._assignment(claim, place, until)
-        except (StorageError, TimeoutError) as unfit:
+            assignment = self._assignment(claim, place, errand)
+        except Exception as unfit:
             runner.kill()
             runner.close()
             place.remove()
@@ -193,19 +196,22 @@ class Slot:
                 self._unfit = probe.failure(self._spec)
         return True
 
-    def _assignment(self, claim: Claim, place: scratch.Scratch, until: float) -> Assignment:
+    def _assignment(self, claim: Claim, place: scratch.Scratch, errand: Errand) -> Assignment:
         kind, job_id = KINDS[claim.kind], str(claim.hold.job_id)
         logs = self._settings.logs / "jobs"
         logs.mkdir(parents=True, exist_ok=True)
+        inputs = place.bring_inputs(self._storage, claim.inputs, errand.pulse)
+        version = kind.state_version
+        checkpoints = place.bring_checkpoint(self._storage, claim, version, errand.pulse)
         return Assignment(
             job_id=job_id,
             fence=claim.hold.fence,
             slot=self._name,
             kind=claim.kind,
             params=claim.params,
-            inputs=place.bring_inputs(self._storage, claim.inputs),
+            inputs=inputs,
             input_hashes=claim.inputs,
-            checkpoints=place.bring_checkpoint(self._storage, claim, kind.state_version),
+            checkpoints=checkpoints,
             folder=str(place.folder),
             lock=str(place.lock),
             log=str(logs / f"{job_id}.log"),
@@ -214,7 +220,7 @@ class Slot:
             cache=str(self._settings.cache),
             traces=self._settings.traces,
             threads=self._settings.cpu_threads,
-            step_until=until,
+            step_until=errand.until,
             smaller=claim.smaller,
         )
 
@@ -225,11 +231,21 @@ class Slot:
         self._register(ready=False)
 
     def _give_up(self, claim: Claim, unfit: Exception) -> None:
-        """The inputs cannot be brought: gone for good, or only away, which is no job's fault."""
-        log.error("job %s: %s", claim.hold.job_id, unfit)
+        """The inputs were not brought: gone for good, only away, no room, or no longer wanted."""
+        if isinstance(unfit, FenceLostError):
+            log.warning("job %s: fence %s lost", claim.hold.job_id, claim.hold.fence)
+            return
         target, reason = State.QUEUED, Reason.STORAGE_AWAY
-        if isinstance(unfit, DamagedError):
+        if isinstance(unfit, CalledOffError):
+            target, reason = STOPPED[unfit.stop]
+        elif isinstance(unfit, DamagedError):
             target, reason = State.FAILED, Reason.INTERNAL_ERROR
+        elif failures.is_full(unfit) or failures.is_full(unfit.__cause__):
+            target, reason = State.PAUSED, Reason.DISK_FULL
+        elif not isinstance(unfit, StorageError):
+            # Such as a runner of the attempt before that does not go: no fault of the storage.
+            reason = Reason.WORKER_LOST
+        log.error("job %s: %s: %s", claim.hold.job_id, reason, unfit, exc_info=unfit)
         with self._database.begin() as session:
             lease.stop(session, claim.hold, target, reason, 0.0)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import signal
@@ -20,6 +21,8 @@ from jobs.database import Database, DatabaseDownError
 from jobs.models import Checkpoint, Event, Job
 from jobs.states import State
 from tests.signals import children_of, paused, paused_family
+
+log = logging.getLogger(__name__)
 
 TURN_SECONDS = 0.1
 SOON_SECONDS = 0.02
@@ -94,6 +97,7 @@ class Attacker:
             with suppress(ProcessLookupError, DatabaseDownError):
                 if self._faults[name]():
                     self.done.append((time.monotonic(), name))
+                    log.info("fault %s of %s: %s", len(self.done), faults, name)
 
     @property
     def _truth(self) -> Database:

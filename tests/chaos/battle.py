@@ -24,7 +24,7 @@ from jobs.settings import Settings
 from jobs.storage import Storage, StorageError
 from tests.chaos import records, switches
 from tests.chaos.attacker import Attacker
-from tests.chaos.client import PATIENCE_SECONDS, Client, Load
+from tests.chaos.client import PATIENCE_SECONDS, Client, Load, Variant
 from tests.chaos.judge import broken_promises, losses, standstills
 
 SAMPLES = Path(__file__).parents[2] / "atelier" / "samples"
@@ -40,11 +40,13 @@ ANSWERS, TRACES, DISK_FULL = "answers.jsonl", "traces", "disk-full"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What happened: faults done by name, jobs by status, promises broken, and in seconds the
-    longest loss of work and how long jobs stood still between two runners, pauses included."""
+    """What happened: faults done by name, jobs by status and by kind, promises broken, and in
+    seconds the longest loss of work and how long jobs stood still between two runners, pauses
+    included."""
 
     faults: dict[str, int]
     statuses: dict[str, int]
+    kinds: dict[str, int]
     broken: list[str]
     attempts: int
     longest_loss: float
@@ -159,22 +161,18 @@ def settings_in(folder: Path, lease: float) -> Settings:
     )
 
 
-def _undisturbed(
-    client: Client, studio: Studio, ground: Ground, load: Load
-) -> dict[tuple[int, int], str | None]:
-    """SHA-256 of every variant's result, made before the attack and removed from storage again:
-    what is found there afterwards was put there under attack."""
-    made = {
-        variant: studio.submit("style_transfer", client.params(variant))["id"]
-        for variant in load.variants
-    }
+def _undisturbed(client: Client, studio: Studio, ground: Ground, load: Load) -> dict[Variant, str]:
+    """The works of every variant, made before the attack and removed from storage again: what is
+    found there afterwards was put there under attack."""
+    made = {variant: client.submit(variant)["id"] for variant in load.variants}
     results = {}
     for variant, job_id in made.items():
         *_, last = studio.watch(job_id)
         assert last["status"] == "succeeded", last
-        results[variant] = stored(ground, job_id).result
-    for sha256 in results.values():
-        ground.storage.remove(sha256 or "")
+        results[variant] = stored(ground, job_id).result or ""
+    for works in results.values():
+        for sha256 in works.split():
+            ground.storage.remove(sha256)
     return results
 
 
@@ -192,11 +190,11 @@ def _judged(
     client: Client,
     attacker: Attacker,
     ground: Ground,
-    results: dict[tuple[int, int], str | None],
+    results: dict[Variant, str],
 ) -> Outcome:
     jobs = {job_id: stored(ground, job_id) for job_id in client.variant_of}
     steps = [step for step in records.begun(ground.folder / TRACES) if step.job in jobs]
-    expected = {job: results[variant] or "" for job, variant in client.variant_of.items()}
+    expected = {job: results[variant] for job, variant in client.variant_of.items()}
     told = list(records.answers(ground.folder / ANSWERS))
     broken = broken_promises(steps, told, jobs, expected, LONGEST_LOSS_SECONDS, attacker.excuses)
     traces = records.by_job(steps).values()
@@ -204,9 +202,11 @@ def _judged(
     stood = [seconds for trace in traces for seconds in standstills(trace)]
     names = [name for _, name in attacker.done]
     statuses = [job.status for job in jobs.values()]
+    kinds = [variant.kind for variant in client.variant_of.values()]
     return Outcome(
         faults={name: names.count(name) for name in sorted(set(names))},
         statuses={status: statuses.count(status) for status in sorted(set(statuses))},
+        kinds={kind: kinds.count(kind) for kind in sorted(set(kinds))},
         broken=broken,
         attempts=len({(step.job, step.fence) for step in steps}),
         longest_loss=round(max(lost, default=0.0), 2),
@@ -221,10 +221,10 @@ def stored(ground: Ground, job_id: str) -> records.Stored:
         query = select(Event).where(Event.job_id == job_id, Event.type == "status")
         events = session.execute(query.order_by(Event.seq)).scalars()
         moves = tuple((e.data["from"], e.data["to"], e.data.get("reason")) for e in events)
-        files = select(File.sha256).where(File.job_id == job_id, File.role == "result")
-        result = session.execute(files).scalar_one_or_none()
-        whole = result is None or _is_whole(ground.storage, result)
-        return records.Stored(job_id, job.state, moves, result, whole)
+        files = select(File.sha256).where(File.job_id == job_id).order_by(File.position)
+        works = session.execute(files).scalars().all()
+        whole = all(_is_whole(ground.storage, sha256) for sha256 in works)
+        return records.Stored(job_id, job.state, moves, " ".join(works) or None, whole)
 
 
 def _keep(ground: Ground, evidence: Path) -> None:

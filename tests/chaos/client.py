@@ -15,25 +15,52 @@ from atelier.client import ENDED, Job, Studio
 
 PATIENCE_SECONDS = 120.0
 CANCELED, PAUSED = 0.1, 0.1
+STYLE, TRAINING = "style_transfer", "gan_training"
+TRAINING_STEPS = 2
+"""Steps of such a training that take as long as one of such a style transfer, about."""
 BREATH_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A run there may be: the same variant ends with the same bits, whoever commissions it."""
+
+    kind: str
+    steps: int
+    seed: int
 
 
 @dataclass(frozen=True)
 class Load:
     """What is commissioned: ``long_share`` of the jobs make ``long`` steps, the others ``short``,
-    each with one of ``seeds`` seeds, and ``at_work`` of them wait or run at a time."""
+    each with one of ``seeds`` seeds, and ``at_work`` of them wait or run at a time.
+    ``training_share`` of them train a small model for as long, in steps of another length."""
 
     short: int = 10
     long: int = 120
     long_share: float = 0.25
     seeds: int = 4
     at_work: int = 6
+    training_share: float = 0.0
 
     @property
-    def variants(self) -> list[tuple[int, int]]:
-        """Every run there may be, as steps and seed."""
+    def variants(self) -> list[Variant]:
+        """Every run there may be."""
         lengths = [self.short] * (self.long_share < 1) + [self.long] * (self.long_share > 0)
-        return [(steps, seed) for steps in lengths for seed in range(self.seeds)]
+        kinds = [STYLE] + [TRAINING] * (self.training_share > 0)
+        return [
+            Variant(kind, steps, seed)
+            for kind in kinds
+            for steps in lengths
+            for seed in range(self.seeds)
+        ]
+
+    def drawn(self, draws: random.Random) -> Variant:
+        """One of them."""
+        steps = self.long if draws.random() < self.long_share else self.short
+        seed = draws.randrange(self.seeds)
+        training = self.training_share > 0 and draws.random() < self.training_share
+        return Variant(TRAINING if training else STYLE, steps, seed)
 
 
 class Client(threading.Thread):
@@ -50,18 +77,34 @@ class Client(threading.Thread):
         self._random = random.Random(seed)
         content, style = (studio.upload(path)["id"] for path in pictures)
         self._inputs = {"content": content, "styles": [style]}
+        if load.training_share > 0:
+            self._set = self._sample_set()
         self._log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self.jobs = 0
         self.enough = threading.Event()
         self._breath = threading.Event()
-        self.variant_of: dict[str, tuple[int, int]] = {}
+        self.variant_of: dict[str, Variant] = {}
         self.failure: Exception | None = None
 
-    def params(self, variant: tuple[int, int]) -> dict[str, Any]:
-        """A small run: how many steps, and which seed."""
-        steps, seed = variant
-        sizes = {"size": 64, "start_size": 64, "iterations": steps}
-        return {**self._inputs, **sizes, "seed": seed}
+    def submit(self, variant: Variant, key: str | None = None) -> Job:
+        """Commission it."""
+        return self._studio.submit(variant.kind, self._params(variant), key=key)
+
+    def _params(self, variant: Variant) -> dict[str, Any]:
+        if variant.kind == TRAINING:
+            steps = TRAINING_STEPS * variant.steps
+            often = {"samples_every": steps, "kid_every": steps, "kid_samples": 8}
+            sizes = {"resolution": 32, "width": 4, "batch": 4, "steps": steps}
+            return {"dataset": self._set, **sizes, **often, "seed": variant.seed}
+        sizes = {"size": 64, "start_size": 64, "iterations": variant.steps}
+        return {**self._inputs, **sizes, "seed": variant.seed}
+
+    def _sample_set(self) -> str:
+        """Abstract art that the studio draws."""
+        made = self._studio.sample_dataset(per_style=4, size=64)
+        *_, checked = self._studio.watch_dataset(made["id"])
+        assert checked["status"] == "ready", checked
+        return checked["id"]
 
     def run(self) -> None:
         """Ask for everything; answers are logged before anything else is asked."""
@@ -86,11 +129,9 @@ class Client(threading.Thread):
         return len(page["results"])
 
     def _commission(self) -> None:
-        load = self._load
-        steps = load.long if self._random.random() < load.long_share else load.short
-        variant = (steps, self._random.randrange(load.seeds))
+        variant = self._load.drawn(self._random)
         key = str(UUID(int=self._random.getrandbits(128)))
-        job = self._studio.submit("style_transfer", self.params(variant), key=key)
+        job = self.submit(variant, key)
         self.variant_of[job["id"]] = variant
         self._note("submit", job)
         chance = self._random.random()

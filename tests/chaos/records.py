@@ -34,7 +34,7 @@ class Answer:
 class Stored:
     """A job after the attack; ``moves`` in order, as (from, to, reason).
 
-    ``result`` is the SHA-256 that its row names, ``whole`` whether storage holds those bytes.
+    ``result`` are the SHA-256 of its works in order, ``whole`` whether storage holds those bytes.
     """
 
     job: str

@@ -26,6 +26,7 @@ DISK_FULL = "ATELIER_TESTS_DISK_FULL"
 MODULE = "tests.chaos.switches"
 ROOT = Path(__file__).parents[2]
 LATE_SECONDS = 2.0
+STALL_SECONDS = 5.0
 # With LITTLE_BYTES a picture of so many pixels a side fits in pieces, not as a whole.
 TOO_LARGE, LITTLE_BYTES = 512, 600 * 1024 * 1024
 _runners: list[str] = []
@@ -169,6 +170,40 @@ def device_errors_of_runner() -> None:
     StyleTransfer.step = step  # type: ignore[assignment,method-assign]
 
 
+def hangs() -> None:
+    """A run may be silent for :data:`STALL_SECONDS`; the first attempt is silent for ever."""
+    from engines.registry import KINDS
+
+    name = "style_transfer"
+    KINDS[name] = replace(KINDS[name], stall_seconds=STALL_SECONDS)
+    _apply_in_runner(hangs_of_runner)
+
+
+def hangs_of_runner() -> None:
+    """The second step of the first attempt never ends; that of the next takes long and tells so."""
+    from engines.style_transfer.engine import StyleTransfer
+    from worker.runner import Run
+
+    step, go = StyleTransfer.step, Run.go
+    fences: list[int] = []
+
+    def known(self: Run) -> None:
+        fences.append(self._job.fence)
+        go(self)
+
+    def slow(self: StyleTransfer) -> Any:
+        if self._step == 1 and fences == [1]:
+            time.sleep(3600)
+        until = time.monotonic() + 1.5 * STALL_SECONDS
+        while self._step == 1 and time.monotonic() < until:
+            self.pulse()
+            time.sleep(0.1)
+        return step(self)
+
+    Run.go = known  # type: ignore[method-assign]
+    StyleTransfer.step = slow  # type: ignore[method-assign]
+
+
 def memory_errors() -> None:
     """Every run finds no memory for its second scale."""
     _apply_in_runner(memory_errors_of_runner)
@@ -241,6 +276,8 @@ SWITCHES: dict[str, Callable[[], None]] = {
         device_errors,
         device_broken,
         device_errors_of_runner,
+        hangs,
+        hangs_of_runner,
         memory_errors,
         memory_errors_of_runner,
         little_memory,
