@@ -23,15 +23,15 @@ WORDS: Mapping[str, str] = {
     "keeper_away": N_("The keeper has done nothing for %(seconds)s s: lost jobs are not rescued."),
     "keeper_unknown": N_("No keeper has ever led: lost jobs are not rescued."),
     "maintenance": N_("The studio is under maintenance and takes no jobs: %(message)s"),
-    "queue_paused": N_("The queue %(queue)s is paused; %(waiting)s jobs wait in it. %(message)s"),
+    "queue_paused": N_("The queue %(queue)s is paused; waiting in it: %(waiting)s. %(message)s"),
     "queue_stuck": N_("A job waits in the queue %(queue)s beside an idle slot."),
-    "queue_unserved": N_("%(waiting)s jobs wait in the queue %(queue)s, and no slot serves it."),
+    "queue_unserved": N_("No slot serves the queue %(queue)s; waiting in it: %(waiting)s."),
     "slot_silent": N_("The slot %(slot)s has been silent for %(seconds)s s."),
     "slot_quarantined": N_("The slot %(slot)s is in quarantine: %(because)s"),
     "disk_full": N_("Only %(free)s of %(total)s of the disk are free."),
     "disk_full_soon": N_("The disk will be full on %(day)s, as things go."),
-    "poisoned": N_("%(count)s jobs broke at the same place every time."),
-    "failures": N_("%(count)s jobs failed within the last hour."),
+    "poisoned": N_("Jobs that broke at the same place every time: %(count)s."),
+    "failures": N_("Jobs that failed within the last hour: %(count)s."),
 }
 # What to do where no button of ours mends it.
 HINTS: Mapping[str, str] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from webui.pages import (
     account,
+    admin,
     datasets,
     deletion,
     entry,
@@ -21,6 +22,7 @@ from webui.pages.blueprint import pages
 
 __all__ = [
     "account",
+    "admin",
     "datasets",
     "deletion",
     "entry",
