@@ -9,6 +9,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 
 from jobs import metrics
 from jobs.series import Column, Columns
@@ -38,12 +39,12 @@ class Curve:
         """The figure's name in words."""
         return _(self.name).replace("_", " ")
 
-    @property
+    @cached_property
     def low(self) -> float:
         """The lowest value."""
         return min(self.column.lows or self.column.values)
 
-    @property
+    @cached_property
     def high(self) -> float:
         """The highest value."""
         return max(self.column.highs or self.column.values)
@@ -52,6 +53,11 @@ class Curve:
     def now(self) -> float:
         """The newest value."""
         return self.column.values[-1]
+
+    @property
+    def flat(self) -> bool:
+        """Whether every value was the same, as far as that can be said."""
+        return len(self.column) > 1 and self.low == self.high
 
     @property
     def reduced(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from flask import url_for
 from sqlalchemy.orm import Session
@@ -32,6 +33,16 @@ class Timeline:
         return bool(self.frames or self.curves)
 
     @property
+    def drawn(self) -> list[Curve]:
+        """The curves that are worth a look."""
+        return [curve for curve in self.curves if not curve.flat]
+
+    @property
+    def flat(self) -> list[Curve]:
+        """Those that a few words tell as well."""
+        return [curve for curve in self.curves if curve.flat]
+
+    @property
     def position(self) -> int:
         """Where the scrubber stands: at a picture, counted from 0, or after them all at now."""
         return self.frames.index(self.asked) if self.asked is not None else len(self.frames)
@@ -47,7 +58,7 @@ class Timeline:
         later = self.position + 1
         return self.frames[later] if later < len(self.frames) else None
 
-    @property
+    @cached_property
     def best(self) -> Frame | None:
         """The best so far."""
         return frames.best(self.frames)

@@ -5,6 +5,8 @@ import { poll } from "./polling.js";
 import { write } from "./words.js";
 
 const FRESH_MS = 3_000;
+// At most one part in so many of the time is spent waiting for fresh curves.
+const SHARE = 10;
 const PLAY_MS = 160;
 // Whoever asked for little motion gets one picture a second.
 const CALM_MS = 1_000;
@@ -217,7 +219,7 @@ function keepData(target, source) {
 // Takes over what is new of a curve and leaves its slider, which may be held, and its size.
 function adoptCurve(fresh) {
   const plot = graphs.querySelector(`[data-curve="${CSS.escape(fresh.dataset.curve)}"]`);
-  if (!plot) return graphs.append(document.adoptNode(fresh));
+  if (!plot) return graphs.querySelector(".flat").before(document.adoptNode(fresh));
   keepData(plot, fresh);
   for (const part of ["svg", ".axis", ".drawn", "details table"]) {
     plot.querySelector(part).replaceWith(document.adoptNode(fresh.querySelector(part)));
@@ -241,6 +243,7 @@ function adopt(page) {
   // After a resume from before it the picture looked at may be gone.
   chosen = step === null || !frames.length ? null : positionAt(step);
   for (const curve of page.querySelectorAll("[data-curve]")) adoptCurve(curve);
+  write(graphs.querySelector(".flat"), page.querySelector(".flat").textContent);
   wake();
   if (frames.length) draw();
   else if (plots().length) mark(lastStep());
@@ -256,6 +259,7 @@ export function followTimeline(follow, isLive) {
   let tag = "";
 
   async function ask() {
+    const began = performance.now();
     const headers = tag ? { "If-None-Match": tag } : {};
     const answer = await fetch(scrubber.dataset.fresh, { headers, cache: "no-store" });
     if (answer.status !== 304) {
@@ -263,7 +267,8 @@ export function followTimeline(follow, isLive) {
       tag = answer.headers.get("ETag") ?? "";
       adopt(new DOMParser().parseFromString(await answer.text(), "text/html"));
     }
-    return isLive();
+    // Long runs take the server longer to draw: it is asked the less often.
+    return isLive() && Math.max(FRESH_MS, SHARE * (performance.now() - began));
   }
 
   scrubber.addEventListener("input", () => {

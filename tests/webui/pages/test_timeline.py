@@ -186,6 +186,12 @@ def test_a_curve_can_be_made_large_and_its_values_be_read(page: Page, where: str
     assert "From 100 at step 1 to 0.1 at step 1000" in described
 
 
+def test_a_figure_that_never_changed_is_told_in_words(page: Page, where: str) -> None:
+    page.goto(where)
+    expect(page.get_by_text("Always the same so far: rate 0.5")).to_be_visible()
+    expect(page.locator('[data-curve="rate"]')).to_have_count(0)
+
+
 def test_without_javascript_links_lead_through_the_pictures(window: Window, where: str) -> None:
     page = window(java_script_enabled=False).new_page()
     page.goto(where)

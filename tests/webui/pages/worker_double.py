@@ -77,10 +77,11 @@ class WorkerDouble:
             lease.report_frame(session, hold, shown)
 
     def measure(self, hold: lease.Hold, first: int, last: int) -> None:
-        """Measure a falling loss at every step, and something else at every hundredth."""
-        columns = {"loss": Column(), "kid": Column()}
+        """Measure a falling loss and what never changes at every step, more at every hundredth."""
+        columns = {"loss": Column(), "kid": Column(), "rate": Column()}
         for step in range(first, last + 1):
             columns["loss"].append(step, 100.0 / step)
+            columns["rate"].append(step, 0.5)
             if step % 100 == 0:
                 columns["kid"].append(step, step / 1000)
         with self.database.begin() as session:
