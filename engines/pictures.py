@@ -105,6 +105,14 @@ def fit_long_side(picture: Image.Image, size: int) -> Image.Image:
     return picture.resize((width, height), Image.Resampling.LANCZOS)
 
 
+def middle_square(picture: Image.Image, side: int) -> Image.Image:
+    """The middle square of a picture, antialiased to ``side`` px; smaller ones grow."""
+    whole = min(picture.size)
+    left, top = (picture.width - whole) // 2, (picture.height - whole) // 2
+    middle = picture.crop((left, top, left + whole, top + whole))
+    return middle.resize((side, side), Image.Resampling.LANCZOS)
+
+
 def encode_png(picture: Image.Image, recipe: dict[str, Any] | None = None) -> bytes:
     """PNG bytes; ``recipe`` goes into an iTXt chunk, readable by :func:`read_recipe`."""
     texts = PngImagePlugin.PngInfo()

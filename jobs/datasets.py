@@ -15,11 +15,13 @@ from sqlalchemy import delete as removal
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
+from jobs import quotas
 from jobs.database import Database
 from jobs.ids import new_id
 from jobs.listing import keyset
 from jobs.models import Dataset, Job
 from jobs.refusals import Fault, RefusedError
+from jobs.settings import Settings
 from jobs.states import ENDED, DatasetState
 from jobs.storage import Storage
 
@@ -68,7 +70,12 @@ class DatasetPage:
 
 
 def receive(
-    database: Database, storage: Storage, owner_id: UUID, upload: Path, brought: Brought
+    database: Database,
+    storage: Storage,
+    owner_id: UUID,
+    upload: Path,
+    brought: Brought,
+    settings: Settings,
 ) -> Dataset:
     """Keep an upload (a ZIP) to be checked. Raises :class:`RefusedError`, StorageError,
     DatabaseDownError; whatever is raised, nothing is left that anybody could see."""
@@ -80,13 +87,17 @@ def receive(
         known = _sent_already(session, owner_id, brought, stored.sha256)
         if known is not None:
             return known
+        quotas.check_disk(session, owner_id, stored.size, settings)
         return _insert(session, owner_id, brought, upload_sha256=stored.sha256, base_sha256=base)
 
 
-def draw(session: Session, owner_id: UUID, order: SampleOrder, brought: Brought) -> Dataset:
+def draw(
+    session: Session, owner_id: UUID, order: SampleOrder, brought: Brought, settings: Settings
+) -> Dataset:
     """Have a set of sample art drawn. Raises :class:`RefusedError`."""
     order.check()
     _checked(session, owner_id, brought)
+    quotas.check_disk(session, owner_id, 1, settings)
     return _insert(session, owner_id, brought, samples=vars(order))
 
 

@@ -19,7 +19,7 @@ from jobs.moves import FenceLostError
 from jobs.settings import Settings
 from jobs.states import Reason, State
 from jobs.storage import DamagedError, Storage, StorageError
-from worker import failures, probe, scratch
+from worker import cache, failures, probe, scratch
 from worker.clerk import STOPPED, Clerk
 from worker.errand import CalledOffError, Errand
 from worker.logbook import Logbook
@@ -87,6 +87,7 @@ class Slot:
 
     def _serve(self) -> None:
         scratch.sweep(self._settings.scratch)
+        self._sweep_cache()
         nursery = Nursery(self._spec)
         try:
             while not self._shutdown.is_set():
@@ -108,6 +109,7 @@ class Slot:
             ready = nursery.await_standby(LOOK_SECONDS) and self._has_room()
             is_open = self._register(ready)
             if ready and is_open and not self._shutdown.is_set() and self._run_next(nursery):
+                self._sweep_cache()
                 return
         except DatabaseDownError as away:
             log.warning("slot %s: database away: %s", self._name, away)
@@ -118,6 +120,12 @@ class Slot:
             self._changed.notify_all()
             if self._nudges == seen and not self._shutdown.is_set():
                 self._changed.wait(LOOK_SECONDS)
+
+    def _sweep_cache(self) -> None:
+        try:
+            cache.sweep(self._settings.cache, self._settings.cache_bytes)
+        except OSError as failed:
+            log.warning("slot %s: the cache is not swept: %s", self._name, failed)
 
     def _inherit(self) -> None:
         """Put back what an earlier worker of this slot left behind when it died."""

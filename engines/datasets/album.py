@@ -103,10 +103,7 @@ def contact_sheet(labels: Sequence[int | None], thumbnail: Callable[[int], bytes
     sheet = Image.new("RGB", size, SHEET_GROUND)
     for place, position in enumerate(chosen):
         with Image.open(BytesIO(thumbnail(position)), formats=("JPEG",)) as small:
-            side = min(small.size)
-            left, top = (small.width - side) // 2, (small.height - side) // 2
-            middle = small.convert("RGB").crop((left, top, left + side, top + side))
-        tile = middle.resize((SHEET_TILE, SHEET_TILE), Image.Resampling.LANCZOS)
+            tile = pictures.middle_square(small.convert("RGB"), SHEET_TILE)
         sheet.paste(tile, (place % columns * pace, place // columns * pace))
     return pictures.encode_jpeg(sheet, 85)
 

@@ -17,9 +17,9 @@ from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from engines.datasets.pack import Pack
+from engines.pictures import middle_square
 
 FOLDER = "datasets"
 # Rises when the same pack would give other pixels: what was prepared before is then left alone.
@@ -90,14 +90,6 @@ def place(cache: Path, sha256: str, resolution: int) -> Path:
     return cache / FOLDER / f"{sha256}-{resolution}-{PREPARATION}.rgb"
 
 
-def square(picture: Image.Image, resolution: int) -> Image.Image:
-    """The middle square of a picture, antialiased to ``resolution`` px; smaller ones grow."""
-    side = min(picture.size)
-    left, top = (picture.width - side) // 2, (picture.height - side) // 2
-    middle = picture.crop((left, top, left + side, top + side))
-    return middle.resize((resolution, resolution), Image.Resampling.LANCZOS)
-
-
 def _cached(path: Path, opened: Pack, resolution: int, pulse: Callable[[], None]) -> Pixels:
     shape = (len(opened), resolution, resolution, CHANNELS)
     found = _kept(path, shape)
@@ -139,7 +131,7 @@ def _mapped(opened: IO[bytes], shape: tuple[int, ...]) -> Pixels:
 def _write(sink: IO[bytes], opened: Pack, resolution: int, pulse: Callable[[], None]) -> None:
     def pixels(position: int) -> bytes:
         picture = opened.picture(position, at_least=DECODED_AT * resolution)
-        return square(picture, resolution).tobytes()
+        return middle_square(picture, resolution).tobytes()
 
     # Pillow lets go of the interpreter while it decodes, so threads share the work.
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as hands:

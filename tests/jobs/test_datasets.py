@@ -35,7 +35,12 @@ class Desk:
         upload = self.folder / "upload.zip"
         upload.write_bytes(files if isinstance(files, bytes) else zipped(files))
         row = datasets.receive(
-            self.person.database, self.person.storage, self.person.owner, upload, Brought(**said)
+            self.person.database,
+            self.person.storage,
+            self.person.owner,
+            upload,
+            Brought(**said),
+            self.settings,
         )
         return row.id
 
@@ -146,7 +151,7 @@ def test_an_upload_that_is_gone_is_refused_and_one_out_of_reach_is_not(
 def test_sample_art_is_drawn_and_checked(desk: Desk) -> None:
     with desk.person.database.begin() as session:
         order = SampleOrder(per_style=1, size=32)
-        row = datasets.draw(session, desk.person.owner, order, Brought("Art", "own"))
+        row = datasets.draw(session, desk.person.owner, order, Brought("Art", "own"), desk.settings)
     done = desk.check(row.id)
     assert done.report is not None
     assert done.report["pictures"] == len(done.report["labels"]) == 7
@@ -163,7 +168,7 @@ def test_sample_art_out_of_range_is_refused_by_name(
     desk: Desk, order: SampleOrder, pointers: list[str]
 ) -> None:
     with pytest.raises(RefusedError) as refused, desk.person.database.begin() as session:
-        datasets.draw(session, desk.person.owner, order, Brought())
+        datasets.draw(session, desk.person.owner, order, Brought(), desk.settings)
     assert [fault.pointer for fault in refused.value.faults] == pointers
 
 
@@ -280,6 +285,13 @@ def test_lost_bytes_of_a_dataset_are_found_and_named(desk: Desk) -> None:
         if "Three styles" in finding.subject
     ]
     assert [(finding.check, finding.subject.split()[0]) for finding in found] == [("bytes", "pack")]
+
+
+def test_a_set_beyond_ones_share_of_the_disk_is_refused(desk: Desk) -> None:
+    desk.settings = desk.settings.changed(disk_per_owner=1000)
+    with pytest.raises(RefusedError) as refused:
+        desk.bring(labelled())
+    assert refused.value.code == "disk_used"
 
 
 def test_what_is_said_of_a_set_is_kept_within_bounds(desk: Desk) -> None:

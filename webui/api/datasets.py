@@ -135,7 +135,7 @@ def received() -> Dataset:
             parent_id=_parent(fields.get("parent", "")),
         )
         return kept.receive(
-            studio().database, studio().storage, owner_id(), arrived.archive, brought
+            studio().database, studio().storage, owner_id(), arrived.archive, brought, settings
         )
 
 
@@ -143,7 +143,7 @@ def drawn(order: kept.SampleOrder, name: str) -> Dataset:
     """Have sample art drawn; used by the page too. Raises :class:`RefusedError`."""
     brought = kept.Brought(name or "Sample art", SAMPLE_LICENCE)
     with studio().database.begin() as session:
-        return kept.draw(session, owner_id(), order, brought)
+        return kept.draw(session, owner_id(), order, brought, studio().settings)
 
 
 def created(row: Dataset) -> Response:

@@ -10,10 +10,10 @@ from sqlalchemy import select
 from werkzeug.wrappers import Response
 
 from jobs import datasets as kept
+from jobs import quotas
 from jobs.models import Dataset
 from jobs.refusals import RefusedError
 from webui import sets
-from webui.amounts import amount
 from webui.api import cursors, reading
 from webui.api import datasets as api
 from webui.pages.blueprint import pages
@@ -90,10 +90,10 @@ def _listed(refused: RefusedError | None = None) -> str:
         cards=[sets.SetCard(row) for row in page.datasets],
         links=cursors.links(page),
         learners=takers("dataset"),
-        limit=amount(studio().settings.dataset_bytes),
+        limit=quotas.size(studio().settings.dataset_bytes),
         refused=refused,
         title=filled(refused.refusal.title, refused.values) if refused else "",
-        amount=amount,
+        amount=quotas.size,
     )
 
 
@@ -115,10 +115,10 @@ def _shown(dataset_id: str, refused: RefusedError | None = None) -> str:
         versions=versions,
         learners=learners,
         expected=expected,
-        limit=amount(studio().settings.dataset_bytes),
+        limit=quotas.size(studio().settings.dataset_bytes),
         refused=refused,
         title=filled(refused.refusal.title, refused.values) if refused else "",
-        amount=amount,
+        amount=quotas.size,
     )
 
 

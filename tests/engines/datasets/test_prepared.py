@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from engines.datasets import pack, prepared, samples
+from engines.pictures import middle_square
 from tests.engines.datasets.conftest import PER_STYLE, SIDE
 
 SHA256 = "ab" * 32
@@ -28,14 +29,14 @@ def test_an_array_holds_every_picture_in_order_with_its_label(packed: Path) -> N
     for position in (0, 7, count - 1):
         style = made.label_names[made.labels[position]]
         whole = samples.draw(style, position % PER_STYLE, 5, SIDE)
-        assert (made.images[position] == np.asarray(prepared.square(whole, 32))).all()
+        assert (made.images[position] == np.asarray(middle_square(whole, 32))).all()
 
 
 def test_the_middle_square_is_taken_and_nothing_is_stretched() -> None:
     wide = Image.new("RGB", (300, 100), "red")
     wide.paste("blue", (100, 0, 200, 100))
-    assert prepared.square(wide, 50).getcolors() == [(2500, (0, 0, 255))]
-    assert prepared.square(wide.transpose(Image.Transpose.ROTATE_90), 50).getpixel((25, 25)) == (
+    assert middle_square(wide, 50).getcolors() == [(2500, (0, 0, 255))]
+    assert middle_square(wide.transpose(Image.Transpose.ROTATE_90), 50).getpixel((25, 25)) == (
         0,
         0,
         255,
@@ -114,7 +115,7 @@ def test_a_large_jpeg_is_decoded_smaller_and_looks_the_same(tmp_path: Path) -> N
     content = (tmp_path / "large.jpg").read_bytes()
     pack.write(tmp_path / "pack.zip", (), members, lambda _: content)
     made = prepared.prepared(tmp_path / "pack.zip", 64, None, SHA256)
-    apart = np.abs(made.images[0].astype(int) - np.asarray(prepared.square(whole, 64)).astype(int))
+    apart = np.abs(made.images[0].astype(int) - np.asarray(middle_square(whole, 64)).astype(int))
     assert apart.mean() < 2
 
 
