@@ -27,6 +27,7 @@ from atelier.keeping import Keeping
 from atelier.multipart import Form
 from atelier.people import People
 from atelier.problems import TransferError
+from atelier.telling import Telling
 from atelier.transport import seconds
 from atelier.transport import segment as _segment
 
@@ -189,7 +190,7 @@ class JobPage(TypedDict):
     previous: str | None
 
 
-class Studio(Administration, Keeping, People):
+class Studio(Administration, Keeping, People, Telling):
     """One studio. ``patience`` is how many seconds a request is tried again while it is away."""
 
     def kinds(self) -> list[Kind]:

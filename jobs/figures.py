@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import case, func, literal, select, text
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -49,13 +50,17 @@ class Queue:
 
 @dataclass(frozen=True)
 class SlotState:
-    """A slot: ``busy``, ``ready``, ``preparing``, ``drained``, ``quarantined`` or ``silent``."""
+    """A slot: ``busy``, ``ready``, ``preparing``, ``drained``, ``quarantined`` or ``silent``.
+
+    ``vitals`` is what its worker measured; :mod:`worker.vitals` says what is in it.
+    """
 
     name: str
     machine: str
     resource: str
     state: str
     beat_age: float
+    vitals: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -131,11 +136,11 @@ def _slots(session: Session) -> tuple[SlotState, ...]:
         else_=literal("preparing"),
     )
     rows = session.execute(
-        select(Slot.name, Slot.machine, Slot.resource, state, age).order_by(Slot.name)
+        select(Slot.name, Slot.machine, Slot.resource, state, age, Slot.vitals).order_by(Slot.name)
     )
     return tuple(
-        SlotState(name, machine, resource, word, float(beat))
-        for name, machine, resource, word, beat in rows
+        SlotState(name, machine, resource, word, float(beat), vitals or {})
+        for name, machine, resource, word, beat, vitals in rows
     )
 
 

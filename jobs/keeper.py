@@ -34,6 +34,7 @@ from jobs import (
     slots,
 )
 from jobs.checks import Checks
+from jobs.courier import Courier
 from jobs.database import Database, DatabaseDownError, connect
 from jobs.models import Blob, DiskSample, IdempotencyKey, Invitation, Job, ShareLink, Slot, Token
 from jobs.moves import lock_job, move
@@ -279,6 +280,8 @@ def main() -> int:
     signal.signal(signal.SIGINT, stop)
     database = connect(settings, connections=3)
     waker = Waker(make_app(settings))
+    courier = Courier(connect(settings, connections=2), settings)
+    threading.Thread(target=courier.run, args=(stopping,), name="courier", daemon=True).start()
     keeper = Keeper(database, Storage(settings.storage), waker.wake, settings)
     while not stopping.is_set():
         try:

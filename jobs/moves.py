@@ -13,8 +13,9 @@ from sqlalchemy import Insert, Update, func, insert, literal, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
+from jobs import notices
 from jobs.models import Event, Job, Owner, OwnerShare, Tally
-from jobs.states import MOVES, Reason, State, Wanted
+from jobs.states import ENDED, MOVES, Reason, State, Wanted
 
 # What the tally calls the end of a job that was deleted.
 DELETED = "deleted"
@@ -117,7 +118,10 @@ def move(
         .returning(Job)
         .execution_options(populate_existing=True)
     )
-    return session.execute(moved).scalar_one()
+    fresh = session.execute(moved).scalar_one()
+    if target in ENDED:
+        notices.tell_end(session, fresh)
+    return fresh
 
 
 def _counted(owner_id: UUID, resource: str, changes: dict[State, int]) -> Update:

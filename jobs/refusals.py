@@ -97,6 +97,14 @@ REFUSALS: Mapping[str, Refusal] = {
         404, N_("There is no such kind of job."), N_("GET /api/v1/kinds lists them.")
     ),
     "unknown_model": Refusal(404, N_("There is no such model of yours."), N_("See your models.")),
+    "unknown_webhook": Refusal(
+        404, N_("There is no such webhook of yours."), N_("GET /api/v1/me/webhooks lists them.")
+    ),
+    "unknown_delivery": Refusal(
+        404,
+        N_("There is no such delivery of yours."),
+        N_("GET /api/v1/me/deliveries lists them."),
+    ),
     "unknown_slot": Refusal(
         404, N_("There is no such slot."), N_("GET /api/v1/workers lists them.")
     ),
@@ -268,6 +276,8 @@ FAULTS: Mapping[str, str] = {
         "'%(name)s' is an archive among other files. Send one archive alone, or pictures."
     ),
     "wrong_media_type": N_("This file is %(value)s, but a %(wanted)s is needed here."),
+    "not_a_mail_address": N_("'%(value)s' is no mail address. Write it like ada@studio.example."),
+    "not_a_url": N_("'%(value)s' cannot be called. Write it like https://host.example/path."),
     "unknown_person": N_("There is nobody called '%(value)s' here."),
     "said_twice": N_("There is more than one rule for %(value)s of the same people."),
     "out_of_range": N_("%(value)s is outside %(low)s to %(high)s."),

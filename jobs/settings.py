@@ -115,6 +115,17 @@ class Settings(BaseModel):
     web_threads: int = _variable(
         "ATELIER_WEB_THREADS", 16, "Requests the web server answers at a time.", ge=1, le=512
     )
+    webhook_private: bool = _variable(
+        "ATELIER_WEBHOOK_PRIVATE", False, "yes: webhooks may call private and loopback addresses."
+    )
+    smtp_url: str = _variable(
+        "ATELIER_SMTP_URL",
+        "",
+        "Server for mails (smtp+tls://user:password@host:587, smtps://..., smtp://...); else none.",
+    )
+    mail_from: str = _variable(
+        "ATELIER_MAIL_FROM", "", "Sender of mails, e.g. Atelier <studio@studio.example>."
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _variable(
         "ATELIER_LOG_LEVEL", "INFO", "How much the processes log."
     )

@@ -48,6 +48,7 @@ def _mount(app: Flask) -> None:
         logs,
         me,
         models,
+        notices,
         people,
         retention,
         timeline,
@@ -71,6 +72,7 @@ def _mount(app: Flask) -> None:
         people.people_api,
         admin.admin,
         deletion.deletion,
+        notices.notices,
         retention.retention,
         pages.pages,
     ):

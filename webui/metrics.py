@@ -30,6 +30,19 @@ BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 # Parts of the site by what their answers cost; everything else below /api is "api".
 ROUTES = {"pages": "pages", "files": "files", "health": "health", "metrics": "health"}
 
+# What a slot measures of itself, by its name in the vitals; those of a silent one are left out.
+VITALS = {
+    "gpu": ("gpu_utilisation_ratio", "Share of time in which the GPU was in use."),
+    "gpu_memory": ("gpu_memory_used_bytes", "Memory of the GPU in use."),
+    "gpu_memory_total": ("gpu_memory_bytes", "Memory of the GPU."),
+    "temperature": ("temperature_celsius", "Temperature of the GPU."),
+    "cpu": ("cpu_utilisation_ratio", "Share of all cores of the slot's machine in use."),
+    "memory": ("memory_used_bytes", "Memory of the slot's machine in use."),
+    "memory_total": ("memory_bytes", "Memory of the slot's machine."),
+    "job_memory": ("job_memory_bytes", "Resident memory of the run in the slot."),
+    "steps_per_second": ("steps_per_second", "Steps per second of the run in the slot."),
+}
+
 metrics = Blueprint("metrics", __name__)
 
 
@@ -154,12 +167,20 @@ def _of_slots(found: Figures) -> Iterator[Metric]:
     beats = GaugeMetricFamily(
         "atelier_slot_beat_age_seconds", "Seconds since a slot's last beat.", labels=labels
     )
+    measured = {
+        key: GaugeMetricFamily(f"atelier_slot_{name}", words, labels=labels)
+        for key, (name, words) in VITALS.items()
+    }
     for slot in found.slots:
         named = (slot.name, slot.machine, slot.resource)
+        for key, family in measured.items():
+            if slot.state != "silent" and isinstance(slot.vitals.get(key), (int, float)):
+                family.add_metric(named, slot.vitals[key])
         states.add_metric((*named, slot.state), 1)
         beats.add_metric(named, slot.beat_age)
     yield states
     yield beats
+    yield from measured.values()
 
 
 def _of_services(found: Figures) -> Iterator[Metric]:

@@ -7,7 +7,18 @@ from collections.abc import Sequence
 
 import click
 
-from atelier.cli import account, admin, datasets, jobs, models, networks, studio, submit, timeline
+from atelier.cli import (
+    account,
+    admin,
+    datasets,
+    jobs,
+    models,
+    networks,
+    studio,
+    submit,
+    telling,
+    timeline,
+)
 from atelier.cli.outcomes import EXIT_CODES, report
 
 
@@ -59,6 +70,8 @@ for _command in (
     account.account,
     account.tokens,
     account.links,
+    telling.notices,
+    telling.webhooks,
     jobs.delete,
     jobs.delete_file,
     networks.weights,

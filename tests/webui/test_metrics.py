@@ -14,11 +14,12 @@ from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
 from jobs import figures, lease, service, slots
-from jobs.models import Job
+from jobs.models import Job, Slot
 from jobs.roles import Role
 from jobs.states import Reason, State
 from tests.source import ROOT
 from tests.webui.quiet import Caller, Quiet, problem
+from webui.metrics import VITALS
 
 OPS = ROOT / "ops"
 # Prometheus itself says whether it could ask us.
@@ -117,6 +118,11 @@ def test_a_slot_tells_its_state(quiet: Quiet) -> None:
         slots.register(session, name, **about, standby=True)
     assert state() == ["ready"]
     with quiet.database.begin() as session:
+        session.get_one(Slot, name).vitals = {"cpu": 0.5, "temperature": 61, "load": None}
+    shown = told(quiet)
+    assert value(shown["atelier_slot_cpu_utilisation_ratio"], slot=name) == 0.5
+    assert value(shown["atelier_slot_temperature_celsius"], slot=name) == 61
+    with quiet.database.begin() as session:
         slots.quarantine(session, name, "CUDA error")
     assert state() == ["quarantined"]
     with quiet.database.begin() as session:
@@ -186,6 +192,8 @@ def test_every_metric_of_dashboard_and_alerts_is_there(quiet: Quiet, caller: Cal
         figures.note_chore(session, figures.KEEPER)
         about: dict[str, Any] = {"machine": "figures", "resource": "cpu", "device": "cpu"}
         slots.register(session, "cpu:8@figures", **about, standby=True)
+        vitals = dict.fromkeys(VITALS, 1.0)
+        session.get_one(Slot, "cpu:8@figures").vitals = vitals
     assert claimed
     there = set(told(quiet))
     queries = expressions()
