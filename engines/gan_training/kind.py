@@ -118,6 +118,13 @@ class GanTrainingParams(Params):
         "least_squares",
         title=N_("Loss"),
         description=N_("How the judging network's verdicts are told as figures."),
+        json_schema_extra={
+            "x-labels": {
+                "least_squares": N_("least squares"),
+                "non_saturating": N_("non-saturating"),
+                "hinge": N_("hinge"),
+            }
+        },
     )
     target_fake: float = Field(
         0.0,
@@ -161,11 +168,24 @@ class GanTrainingParams(Params):
             "Shows the judging network changed pictures, so that a small set lasts longer: always"
             " (diffaugment) or as needed (ada)."
         ),
+        json_schema_extra={
+            "x-labels": {
+                "diffaugment": N_("always (diffaugment)"),
+                "ada": N_("as needed (ada)"),
+            }
+        },
     )
     policies: Annotated[list[Policy], MaxLen(3)] = Field(
         list(POLICIES),
         title=N_("Changes"),
         description=N_("What diffaugment changes."),
+        json_schema_extra={
+            "x-labels": {
+                "colour": N_("colour"),
+                "translation": N_("place"),
+                "cutout": N_("a part is blanked"),
+            }
+        },
     )
     mirror: bool = Field(
         True,
