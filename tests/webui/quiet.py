@@ -184,8 +184,8 @@ def problem(answer: TestResponse, status: int, code: str, *pointers: str) -> dic
 
 
 @contextmanager
-def opened(settings: Settings) -> Iterator[Quiet]:
+def opened(settings: Settings, schema: str = SCHEMA) -> Iterator[Quiet]:
     """A quiet front end on ``settings``, in a schema of its own."""
     made = Quiet(create_app(settings), settings)
-    with own_schema(made.database, SCHEMA):
+    with own_schema(made.database, schema):
         yield made
