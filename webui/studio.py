@@ -8,6 +8,7 @@ from uuid import UUID
 
 from flask import current_app, g
 
+from jobs import quotas
 from jobs.database import Database, connect
 from jobs.queue import Waker, make_app
 from jobs.settings import Settings
@@ -37,6 +38,16 @@ class Studio:
 def studio() -> Studio:
     """The studio of the current application."""
     return cast(Studio, current_app.extensions["atelier"])
+
+
+def check_room(size: int) -> None:
+    """Refuse what is about to be kept where the asker's room does not hold ``size`` bytes more.
+
+    Raises RefusedError (``disk_used``).
+    """
+    parts = studio()
+    with parts.database.begin() as session:
+        quotas.check_disk(session, owner_id(), size, parts.settings)
 
 
 def owner_id() -> UUID:

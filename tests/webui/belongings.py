@@ -23,15 +23,20 @@ SLOT = "cpu:3@permissions"
 
 @dataclass
 class Belongings:
-    """Ids and secrets of one person's things, by the name of a route's parameter."""
+    """Ids and secrets of one person's things, by the name of a route's parameter.
+
+    ``sha256`` is a picture that is stored already.
+    """
 
     owner: Caller
+    sha256: str = ""
     values: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        upload = self.owner.upload(png(64, 48)).get_json()
+        if not self.sha256:
+            self.sha256 = str(self.owner.upload(png(64, 48)).get_json()["sha256"])
         with self.owner.quiet.database.begin() as session:
-            self._make(session, UUID(upload["id"]), upload["sha256"])
+            self._make(session, self.sha256)
 
     def of(self, rule: str, parameter: str) -> str:
         """What stands for ``parameter`` in the address ``rule``."""
@@ -39,8 +44,9 @@ class Belongings:
         assert key in self.values, f"say in tests/webui/belongings.py what <{parameter}> of one is"
         return self.values[key]
 
-    def _make(self, session: Session, upload: UUID, sha256: str) -> None:
+    def _make(self, session: Session, sha256: str) -> None:
         owner = self.owner.owner
+        upload = _file(session, owner, None, sha256, "upload", "image/png")
         job = _job(session, owner, str(upload), sha256)
         work = _file(session, owner, job, sha256, "result", "image/png")
         model = _file(session, owner, job, sha256, "model", media.MODEL)
@@ -114,7 +120,7 @@ def _job(session: Session, owner: UUID, file_id: str, sha256: str) -> UUID:
 
 
 def _file(
-    session: Session, owner: UUID, job: UUID, sha256: str, role: str, media_type: str
+    session: Session, owner: UUID, job: UUID | None, sha256: str, role: str, media_type: str
 ) -> UUID:
     id_ = new_id()
     made = {"id": id_, "owner_id": owner, "job_id": job, "sha256": sha256, "role": role}

@@ -15,7 +15,7 @@ from jobs.states import DatasetState
 from webui import albums, arrivals, reports
 from webui.api import cursors, reading, shapes
 from webui.api.files import stored_bytes
-from webui.studio import owner_id, studio
+from webui.studio import check_room, owner_id, studio
 
 datasets = Blueprint("datasets", __name__, url_prefix="/api/v1/datasets")
 POLL_SECONDS = 1
@@ -134,6 +134,7 @@ def received() -> Dataset:
             licence=fields.get("licence", ""),
             parent_id=_parent(fields.get("parent", "")),
         )
+        check_room(arrived.archive.stat().st_size)
         return kept.receive(
             studio().database, studio().storage, owner_id(), arrived.archive, brought, settings
         )
@@ -141,6 +142,7 @@ def received() -> Dataset:
 
 def drawn(order: kept.SampleOrder, name: str) -> Dataset:
     """Have sample art drawn; used by the page too. Raises :class:`RefusedError`."""
+    check_room(1)
     brought = kept.Brought(name or "Sample art", SAMPLE_LICENCE)
     with studio().database.begin() as session:
         return kept.draw(session, owner_id(), order, brought, studio().settings)

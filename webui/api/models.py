@@ -15,7 +15,7 @@ from jobs.models import File
 from jobs.refusals import Fault, RefusedError
 from webui.api import cursors, reading, shapes
 from webui.api.files import CHUNK, FRAME_BYTES
-from webui.studio import owner_id, studio
+from webui.studio import check_room, owner_id, studio
 
 models = Blueprint("models", __name__, url_prefix="/api/v1/models")
 PAGE_SIZE = 20
@@ -85,6 +85,7 @@ def receive() -> File:
         sent.save(draft, CHUNK)
         if draft.stat().st_size > limit:
             raise RefusedError("model_too_large", limit=limit)
+        check_room(draft.stat().st_size)
         shown = reading.storable("name", request.form.get("name", "")) or sent.filename or ""
         return trained.receive(parts.database, parts.storage, owner_id(), draft, shown)
 
