@@ -79,6 +79,9 @@ class Belongings:
             "kind_name": "style_transfer",
             "sample": "cat.jpg",
             "action": "cancel",
+            "slot_action": "drain",
+            "queue_action": "pause",
+            "maintenance_action": "begin",
             "step": "1",
             "position": "0",
             "filename": "base.css",
@@ -88,7 +91,11 @@ class Belongings:
 # Parameters that mean different things in different addresses.
 PART_OF = (
     ("/workers/", "name", "slot"),
+    ("/slots/", "name", "slot"),
     ("/queues/", "name", "queue"),
+    ("/slots/", "action", "slot_action"),
+    ("/queues/", "action", "queue_action"),
+    ("/maintenance/", "action", "maintenance_action"),
     ("/kinds/", "name", "kind_name"),
     ("/samples/", "name", "sample"),
     ("/sessions/", "token_id", "session"),
