@@ -65,6 +65,22 @@ def test_a_job_from_files_to_its_picture(
     assert (again.status, "--force" in again.err) == (2, True)
     assert not list(tmp_path.rglob(".atelier-*"))
 
+    measured = cli("metrics", job_id)
+    assert [line.split()[:2] for line in measured.out.splitlines()[1:]] == [
+        [name, "1"] for name in ("loss", "content", "style")
+    ]
+    table = cli("metrics", job_id, "--csv", "--name", "loss").out.splitlines()
+    assert (table[0], len(table)) == ("step,loss", 2)
+    kept = cli("frames", job_id, "--save", "timeline")
+    assert [Path(line).name for line in kept.out.splitlines()] == [
+        "step-00000000.jpg",
+        "step-00000001.jpg",
+    ]
+    assert all((tmp_path / line).is_file() for line in kept.out.splitlines())
+    (tmp_path / "timeline" / "step-00000001.jpg").write_bytes(b"mine")
+    assert cli("frames", job_id, "--save", "timeline").status == 2
+    assert cli("frames", job_id, "--save", "timeline", "--force").status == 0
+
     # Too long to succeed before its cancellation is seen, which a tiny run may rightly do.
     longer = ["--set", "seed=7", "--set", "iterations=1000"]
     other = cli("rerun", job_id, *longer, "--json").document

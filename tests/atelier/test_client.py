@@ -98,6 +98,19 @@ def test_a_download_with_another_hash_is_refused(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_events_of_a_job_are_heard_to_its_end(
+    studio: Studio, photo: Path, painting: Path
+) -> None:
+    content, style = (studio.upload(path)["id"] for path in (photo, painting))
+    sizes = {"size": 64, "start_size": 64, "iterations": 1}
+    job = studio.submit("style_transfer", {"content": content, "styles": [style], **sizes})
+    heard = list(studio.events(job["id"]))
+    changes = [(e["id"], e["data"]["to"]) for e in heard if e["event"] == "status"]
+    assert changes == [("1", "queued"), ("2", "running"), ("3", "succeeded")]
+    progress = [e["data"] for e in heard if e["event"] == "progress"]
+    assert progress[-1]["step"] == progress[-1]["total"] == 1
+
+
 def test_the_token_goes_to_no_other_host(studio: Studio, photo: Path, tmp_path: Path) -> None:
     elsewhere: File = {**studio.upload(photo), "url": "http://127.0.0.2:9/picture"}
     with pytest.raises(TransferError, match="not its own"):

@@ -10,6 +10,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from jobs import lease
 from jobs.states import Reason, State
+from tests.webui.pages.axe import fits, violations
 from tests.webui.pages.conftest import Visitor
 from tests.webui.pages.worker_double import WorkerDouble
 
@@ -190,6 +191,20 @@ def test_a_figure_that_never_changed_is_told_in_words(page: Page, where: str) ->
     page.goto(where)
     expect(page.get_by_text("Always the same so far: rate 0.5")).to_be_visible()
     expect(page.locator('[data-curve="rate"]')).to_have_count(0)
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1440, "light")])
+def test_the_page_is_accessible_and_fits_the_window(
+    window: Window, where: str, worker: WorkerDouble, width: int, scheme: str
+) -> None:
+    worker.progress(worker.holds[-1], 0.5, 100, ("Samples lose variety.",))
+    tab = window(viewport={"width": width, "height": 900}, color_scheme=scheme).new_page()
+    tab.goto(f"{where}?frame=300&curve=kid")
+    expect(tab.locator("#curve-kid.large")).to_be_visible()
+    for fold in tab.locator("#curves summary").all():
+        fold.click()
+    assert violations(tab) == []
+    assert fits(tab)
 
 
 def test_without_javascript_links_lead_through_the_pictures(window: Window, where: str) -> None:
