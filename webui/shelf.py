@@ -20,6 +20,8 @@ from webui.api import shapes
 from webui.studio import studio
 from webui.texts import _
 
+STYLES_SHOWN = 12
+
 
 @dataclass(frozen=True)
 class ModelCard:
@@ -35,12 +37,13 @@ class ModelCard:
 
     @property
     def words(self) -> str:
-        """It in one line."""
+        """It in one line, with the styles it can be asked for."""
         if self.facts is None:
             return f"{self.title}: {_('Its file cannot be read.')}"
         known = self.facts.config
         when = durations.ago(self.model.row.created_at)
-        return f"{self.title} · {known.resolution} px · {known.architecture} · {when}"
+        styles = f" · {', '.join(known.labels[:STYLES_SHOWN])}" if known.conditional else ""
+        return f"{self.title} · {known.resolution} px · {known.architecture} · {when}{styles}"
 
     @property
     def origin(self) -> dict[str, Any]:

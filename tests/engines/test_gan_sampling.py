@@ -19,7 +19,7 @@ from engines.gan_sampling.kind import GanSamplingParams, Link, more_like, parse_
 from engines.gan_sampling.latents import between, latent
 from engines.gan_training.model_file import load_model
 from engines.gan_training.networks import build_generator, load_into
-from engines.state import generator
+from engines.state import generator, load, save
 from tests.engines.models import STYLES, write_model
 from tests.engines.tiny import FILES, MODEL, SAMPLES, run_to
 
@@ -166,6 +166,26 @@ def test_the_variety_of_a_step_is_told_and_is_none_where_all_are_alike() -> None
     told = varied.step()["variety"]
     pictures = varied.state().tensors["pictures"].double()
     assert told == pytest.approx(float(pictures.std(0, correction=0).mean()) / 255, rel=1e-4)
+
+
+@pytest.mark.parametrize("mode", ["pictures", "grid", "film"])
+@pytest.mark.parametrize("stop", [0, 1, 2])
+def test_whatever_it_makes_goes_on_bit_for_bit(mode: str, stop: int, tmp_path: Path) -> None:
+    params: dict[str, Any] = {"mode": mode, "count": 2 if mode == "film" else 17, "frames": 9}
+    whole, stopped, resumed = (_engine(**params) for _ in range(3))
+    run_to(whole, whole.total_steps)
+    run_to(stopped, stop)
+    save(stopped.state(), tmp_path / "state")
+    resumed.load_state(load(tmp_path / "state"))
+    run_to(resumed, resumed.total_steps)
+    for ours, theirs in zip(whole.outputs(), resumed.outputs(), strict=True):
+        assert ours.name == theirs.name
+        assert _bytes(ours.content) == _bytes(theirs.content)
+
+
+def _bytes(content: Image.Image | film.Film | Path) -> bytes:
+    assert not isinstance(content, Path)
+    return content.encoded() if isinstance(content, film.Film) else content.tobytes()
 
 
 def test_previews_grow_while_it_runs() -> None:
