@@ -34,8 +34,8 @@ def _setting() -> str:
         f" Python {platform.python_version()}, torch {torch.__version__}. Ratios compare things"
         " measured in turn; single times say more about the machine than about the studio. The"
         " matrix product is one of 2048 x 2048 in fp32, which need not be the most that the machine"
-        " can do: a convolution may run above it. Claims are timed from threads of one process, so"
-        " their slowest also wait for each other's interpreter."
+        " can do: a convolution may run above it. Claims are timed in processes of their own, as"
+        " workers are."
     )
 
 

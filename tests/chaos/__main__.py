@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.chaos.battle import fight, told
 from tests.chaos.client import Load
-from tests.chaos.report import Asked, written
+from tests.chaos.report import Asked, commit, written
 
 
 def main() -> int:
@@ -22,12 +22,12 @@ def main() -> int:
     lease = float(os.environ.get("ATELIER_LEASE") or 3)
     training = float(os.environ.get("TRAINING") or 0)
     evidence = Path("build", f"chaos-{seed}")
+    asked = Asked(jobs, faults, seed, lease, training, commit())
     began = time.monotonic()
     load = Load(training_share=training)
     outcome = fight(jobs, faults, seed, lease, load=load, evidence=evidence)
     sys.stdout.write(f"{told(outcome)}\n")
     if report := os.environ.get("REPORT"):
-        asked = Asked(jobs, faults, seed, lease, training)
         Path(report).write_text(written(asked, outcome, time.monotonic() - began))
     if outcome.broken:
         sys.stderr.write(f"logs, traces and answers are kept in {evidence}\n")

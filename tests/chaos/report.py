@@ -16,13 +16,14 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Asked:
-    """What was asked for; ``lease`` in seconds, ``training`` the share of jobs that train."""
+    """What was asked, of which commit; ``lease`` in seconds, ``training`` a share of jobs."""
 
     jobs: int
     faults: int
     seed: int
     lease: float
     training: float
+    commit: str
 
     @property
     def command(self) -> str:
@@ -41,7 +42,7 @@ def written(asked: Asked, outcome: Outcome, seconds: float) -> str:
 def _lines(asked: Asked, outcome: Outcome, seconds: float) -> Iterator[str]:
     yield "# The last battle"
     yield ""
-    yield f"`{asked.command}` on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {_commit()},"
+    yield f"`{asked.command}` on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {asked.commit},"
     yield f"{os.cpu_count()} cores, {seconds / 60:.0f} minutes; load average of the last 15:"
     yield f"{os.getloadavg()[2]:.1f}. How it is judged stands in [reliability.md](reliability.md)."
     yield ""
@@ -71,7 +72,8 @@ def _lines(asked: Asked, outcome: Outcome, seconds: float) -> Iterator[str]:
         yield f"| {fault} | {many} |"
 
 
-def _commit() -> str:
+def commit() -> str:
+    """What is fought with, as the repository names it."""
     asked = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
     try:
         done = subprocess.run(asked, capture_output=True, text=True, check=True)
