@@ -54,16 +54,21 @@ class Storage:
         self._local = "file" in _protocols(self._fs)
 
     def put(self, database: Database, source: Path) -> Stored:
-        """Store a file. Raises :class:`StorageError`, DatabaseDownError."""
+        """Store a file; what was damaged is whole afterwards.
+
+        Raises :class:`StorageError`, DatabaseDownError.
+        """
         try:
             stored = Stored(digest(source), source.stat().st_size)
         except OSError as failed:
             raise StorageError(f"cannot read {source.name}: {failed}") from failed
         touch(database, stored)
-        if not self.holds(stored.sha256):
-            try:
-                self._write(source, stored.sha256)
-            except OSError as failed:
+        # Also where a file of that name lies already: it may be damaged, and a run that makes the
+        # same state again would rely on it for ever.
+        try:
+            self._write(source, stored.sha256)
+        except OSError as failed:
+            if not self._is_whole(stored.sha256):
                 raise StorageError(f"cannot store {stored.sha256}: {failed}") from failed
         return stored
 
@@ -118,6 +123,13 @@ class Storage:
             raise StorageError(f"{sha256} cannot be read: {failed}") from failed
         if found.hexdigest() != sha256:
             raise DamagedError(f"{sha256} is damaged")
+
+    def _is_whole(self, sha256: str) -> bool:
+        try:
+            self.check(sha256)
+        except StorageError:
+            return False
+        return True
 
     def place(self, sha256: str) -> str:
         """Where a file is stored, in words for an administrator."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from pathlib import Path
 
@@ -55,6 +56,25 @@ def test_damaged_bytes_are_refused_and_leave_no_file_behind(
     with pytest.raises(StorageError):
         shelf.fetch(sha256, tmp_path / "back")
     assert not list(tmp_path.glob("back*"))
+    put(workshop, shelf, tmp_path, content)
+    shelf.fetch(sha256, tmp_path / "back")
+    assert stored_files(tmp_path) == [kept], "made whole by storing the same again"
+
+
+def test_what_is_stored_already_needs_no_room(
+    workshop: Database, shelf: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk is no trouble to bytes that are there; it is to bytes that are not whole."""
+
+    def full(_source: Path, _sha256: str) -> None:
+        raise OSError(errno.ENOSPC, "no space")
+
+    sha256 = put(workshop, shelf, tmp_path, b"strokes")
+    monkeypatch.setattr(shelf, "_write", full)
+    assert put(workshop, shelf, tmp_path, b"strokes") == sha256
+    stored_files(tmp_path)[0].write_bytes(b"stroke")
+    with pytest.raises(StorageError):
+        put(workshop, shelf, tmp_path, b"strokes")
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "a" * 63, "g" * 64, "A" * 64, ""])
