@@ -31,6 +31,10 @@ class Pace:
         """Whether it is time."""
         return time.monotonic() >= self._due_at
 
+    def wait(self) -> float:
+        """Seconds until it is time; 0 where it is."""
+        return max(self._due_at - time.monotonic(), 0.0)
+
     @contextmanager
     def measured(self) -> Iterator[None]:
         """Measure the cost of what happens inside; the next time follows from it."""
