@@ -188,11 +188,16 @@ class GanTraining(Engine):
 
     def _spread_of_the_samples(self) -> float:
         wanted = samples.fixed(self.config, self.params.seed)
-        return spread(torch.cat(list(samples.made(self.pair.average, wanted)))) / self._set_spread
+        pictures = torch.cat(list(samples.made(self.pair.average, wanted)))
+        return spread(pictures, wanted.labels) / self._set_spread
 
     def _spread_of_the_set(self) -> float:
-        chosen = np.array(self.pictures.images[:: max(1, len(self.pictures) // 256)])
-        return max(spread(Batch(torch.from_numpy(chosen), None).scaled(self.device)), 1e-6)
+        few = slice(None, None, max(1, len(self.pictures) // 256))
+        labels = None
+        if self.config.conditional and self.pictures.labels is not None:
+            labels = torch.from_numpy(self.pictures.labels[few].copy())
+        chosen = Batch(torch.from_numpy(np.array(self.pictures.images[few])), labels)
+        return max(spread(chosen.scaled(torch.device("cpu")), labels), 1e-6)
 
 
 def _measured(params: GanTrainingParams) -> frozenset[str]:

@@ -104,9 +104,21 @@ class Guard:
         self.sign, self.spread = float(facts["sign"]), float(facts["spread"])
 
 
-def spread(pictures: Tensor) -> float:
-    """Mean distance of two of (N, 3, S, S) pictures in [-1, 1], seen at 16 px; root mean square."""
+def spread(pictures: Tensor, labels: Tensor | None = None) -> float:
+    """Mean distance of two of (N, 3, S, S) pictures in [-1, 1], seen at 16 px; root mean square.
+
+    With ``labels`` (N,) of two of one label, as a mean over the labels: a maker that makes one
+    picture for each label has collapsed too.
+    """
     small = torch.nn.functional.avg_pool2d(pictures.float(), pictures.shape[-1] // 16).flatten(1)
-    n = len(small)
+    if labels is None:
+        return _root_mean_square(small)
+    groups = [small[labels == label] for label in torch.unique(labels)]
+    found = [_root_mean_square(group) for group in groups if len(group) > 1]
+    return sum(found) / len(found) if found else 0.0
+
+
+def _root_mean_square(points: Tensor) -> float:
+    n = len(points)
     # Over all ordered pairs, |x - y|^2 sums to 2 n^2 times the variance.
-    return float((2 * small.var(0, correction=0).mean() * n / (n - 1)).sqrt())
+    return float((2 * points.var(0, correction=0).mean() * n / (n - 1)).sqrt())

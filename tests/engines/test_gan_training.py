@@ -255,6 +255,12 @@ def test_the_spread_is_that_of_pairs() -> None:
     assert spread(pictures[:1].expand(4, 3, 16, 16)) == 0
 
 
+def test_one_picture_for_each_label_is_no_spread() -> None:
+    pictures, labels = torch.randn(2, 3, 16, 16).repeat(3, 1, 1, 1), torch.tensor([0, 1] * 3)
+    assert spread(pictures) > 1
+    assert spread(pictures, labels) == 0
+
+
 def test_every_picture_comes_once_an_epoch_and_batches_follow_from_the_step_alone() -> None:
     found = prepared(art.pack(2), 32, None, "")
     numbered = np.arange(len(found)).repeat(32 * 32 * 3).reshape(found.images.shape)
