@@ -28,7 +28,7 @@ from atelier.multipart import Form
 from atelier.people import People
 from atelier.problems import TransferError
 from atelier.telling import Telling
-from atelier.transport import seconds
+from atelier.transport import said_digest, seconds
 from atelier.transport import segment as _segment
 
 ENDED = frozenset({"succeeded", "failed", "canceled"})
@@ -372,10 +372,12 @@ class Studio(Administration, Keeping, People, Telling):
             with NamedTemporaryFile(dir=folder, prefix=".atelier-", delete=False) as draft:
                 try:
                     digest = _copy(answer, draft)
-                    if digest != work["sha256"]:
+                    # A work may leave labelled or without its recipe: told by its own hash.
+                    due = said_digest(answer.headers.get("Repr-Digest", "")) or work["sha256"]
+                    if digest != due:
                         raise TransferError(
                             f"{work['name']} arrived damaged (sha256 {digest}, expected"
-                            f" {work['sha256']}). Download it again."
+                            f" {due}). Download it again."
                         )
                     draft.flush()
                     os.fsync(draft.fileno())

@@ -55,6 +55,14 @@ class Keeping(Transport):
         """Delete an upload."""
         self._json("DELETE", f"/files/{quote(file_id, safe='')}")
 
+    def recipe_inside(self) -> bool:
+        """Whether one's works carry their recipe when they leave."""
+        return bool(self._json("GET", "/me/downloads")["recipe"])
+
+    def choose_recipe_inside(self, inside: bool) -> None:
+        """Choose that."""
+        self._json("PUT", "/me/downloads", body={"recipe": inside})
+
     def retention(self) -> list[RetentionRule]:
         """How long things are kept."""
         return list(self._json("GET", "/admin/retention")["rules"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import re
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -123,6 +125,12 @@ def _granted(answer: requests.Response, url: str) -> requests.Response:
 def seconds(header: str | None, otherwise: float) -> float:
     """The seconds that a ``Retry-After`` names."""
     return float(header) if header and header.isdigit() else otherwise
+
+
+def said_digest(header: str) -> str | None:
+    """The SHA-256 in hex that a ``Repr-Digest`` (RFC 9530) names."""
+    found = re.search(r"sha-256=:([A-Za-z0-9+/=]+):", header)
+    return base64.b64decode(found[1]).hex() if found else None
 
 
 def segment(text: str) -> str:

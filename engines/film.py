@@ -77,14 +77,17 @@ def recipe_in(xmp: bytes) -> dict[str, Any] | None:
     return json.loads(unescape(found[1])) if found else None
 
 
-def without_recipe(film: bytes) -> bytes:
-    """The film's bytes with its XMP taken out."""
+def with_xmp(film: bytes, xmp: bytes | None) -> bytes:
+    """The film's bytes with another XMP, or none."""
     chunks = []
     for name, body in _chunks(film):
         if name == b"VP8X" and body:
-            body = bytes([body[0] & ~_WITH_XMP]) + body[1:]
+            flags = body[0] | _WITH_XMP if xmp else body[0] & ~_WITH_XMP
+            body = bytes([flags]) + body[1:]
         if name != b"XMP ":
             chunks.append(_chunk(name, body))
+    if xmp:
+        chunks.append(_chunk(b"XMP ", xmp))
     return _riff(chunks)
 
 

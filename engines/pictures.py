@@ -113,12 +113,17 @@ def middle_square(picture: Image.Image, side: int) -> Image.Image:
     return middle.resize((side, side), Image.Resampling.LANCZOS)
 
 
-def encode_png(picture: Image.Image, recipe: dict[str, Any] | None = None) -> bytes:
-    """PNG bytes; ``recipe`` goes into an iTXt chunk, readable by :func:`read_recipe`."""
+def encode_png(
+    picture: Image.Image, recipe: dict[str, Any] | None = None, xmp: bytes | None = None
+) -> bytes:
+    """PNG bytes; ``recipe`` goes into an iTXt chunk, readable by :func:`read_recipe`, and an XMP
+    packet into another."""
     texts = PngImagePlugin.PngInfo()
     if recipe is not None:
         text = json.dumps(recipe, ensure_ascii=False, sort_keys=True, allow_nan=False)
         texts.add_itxt(RECIPE_KEY, text)
+    if xmp is not None:
+        texts.add_itxt("XML:com.adobe.xmp", xmp.decode())
     buffer = BytesIO()
     picture.save(buffer, "PNG", pnginfo=texts)
     return buffer.getvalue()
@@ -139,15 +144,21 @@ def encode_frame(picture: Image.Image) -> bytes:
 
 
 def read_recipe(path: Path) -> dict[str, Any] | None:
-    """The recipe inside a PNG or film of ours, or None."""
+    """The recipe inside a picture or film of ours, or None."""
     from engines import film
 
     with _opened(path) as picture:
         picture.load()
         text, xmp = picture.info.get(RECIPE_KEY), picture.info.get("xmp")
-    if isinstance(xmp, bytes):
-        return film.recipe_in(xmp)
-    return json.loads(text) if isinstance(text, str) else None
+    if isinstance(text, str):
+        return dict(json.loads(text))
+    return film.recipe_in(xmp) if isinstance(xmp, bytes) else None
+
+
+def is_animated(path: Path) -> bool:
+    """Whether this is a film."""
+    with _opened(path) as picture:
+        return bool(getattr(picture, "is_animated", False))
 
 
 def _opened(source: Path | BytesIO) -> Image.Image:

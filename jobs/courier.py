@@ -25,6 +25,7 @@ from jobs.webhooks import UndeliverableError
 LOOK_SECONDS = 1.0
 # Longer than a sending may take; then the delivery is due again.
 HELD = timedelta(seconds=120)
+FORGET_SECONDS = 3600.0
 LOG_LIFETIME = "30 days"
 GONE = 410
 
@@ -36,11 +37,13 @@ class Courier:
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database, self._settings = database, settings
+        self._forget_at = 0.0
 
     def run(self, stopping: threading.Event) -> None:
         """Deliver until told to stop."""
         while not stopping.is_set():
             try:
+                self._forget()
                 while not stopping.is_set() and self.deliver_next():
                     pass
             except DatabaseDownError:
@@ -69,14 +72,17 @@ class Courier:
         self._mark(row, arrived, told, disable=hook is not None and status == GONE)
         return True
 
+    def _forget(self) -> None:
+        """Once an hour forget what was told long ago."""
+        if time.monotonic() < self._forget_at:
+            return
+        old = Delivery.created_at < func.now() - text(f"interval '{LOG_LIFETIME}'")
+        with self._database.begin() as session:
+            session.execute(delete(Delivery).where(Delivery.state != "waiting", old))
+        self._forget_at = time.monotonic() + FORGET_SECONDS
+
     def _take(self) -> tuple[Delivery, Webhook | None, str | None] | None:
         with self._database.begin() as session:
-            session.execute(
-                delete(Delivery).where(
-                    Delivery.state != "waiting",
-                    Delivery.created_at < func.now() - text(f"interval '{LOG_LIFETIME}'"),
-                )
-            )
             due = (
                 select(Delivery)
                 .where(Delivery.state == "waiting", Delivery.due_at <= func.clock_timestamp())

@@ -6,14 +6,14 @@ import unicodedata
 from pathlib import Path
 from uuid import UUID
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from engines import pictures
 from jobs import quotas
 from jobs.database import Database
 from jobs.ids import new_id
-from jobs.models import File
+from jobs.models import File, Owner
 from jobs.refusals import RefusedError
 from jobs.settings import Settings
 from jobs.storage import Storage
@@ -62,6 +62,17 @@ def get(session: Session, owner_id: UUID, file_id: UUID) -> File:
     if found is None:
         raise RefusedError("unknown_file")
     return found
+
+
+def recipe_inside(session: Session, owner_id: UUID) -> bool:
+    """Whether somebody's works carry their recipe when they leave, unless they say otherwise."""
+    chosen = session.scalars(select(Owner.recipe_inside).where(Owner.id == owner_id)).first()
+    return chosen is not False
+
+
+def choose_recipe_inside(session: Session, owner_id: UUID, inside: bool) -> None:
+    """Choose that for all that leaves from now on."""
+    session.execute(update(Owner).where(Owner.id == owner_id).values(recipe_inside=inside))
 
 
 def outputs_of(session: Session, job_id: UUID) -> list[File]:

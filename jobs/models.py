@@ -76,6 +76,7 @@ class Owner(Base):
     waiting_limit: Mapped[int | None]
     disk_limit: Mapped[int | None] = mapped_column(BigInteger)
     gpu_hours_limit: Mapped[float | None]
+    recipe_inside: Mapped[bool] = mapped_column(server_default=text("true"))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 

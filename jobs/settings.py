@@ -115,6 +115,11 @@ class Settings(BaseModel):
     web_threads: int = _variable(
         "ATELIER_WEB_THREADS", 16, "Requests the web server answers at a time.", ge=1, le=512
     )
+    origin_label: Literal["off", "metadata", "visible"] = _variable(
+        "ATELIER_ORIGIN_LABEL",
+        "off",
+        "How works that leave say that a model made them: off, in their metadata, or visible too.",
+    )
     webhook_private: bool = _variable(
         "ATELIER_WEBHOOK_PRIVATE", False, "yes: webhooks may call private and loopback addresses."
     )

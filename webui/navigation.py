@@ -34,7 +34,7 @@ PLACES = (
         "a",
         below=(
             *("pages.all_jobs_page", "pages.whole_job_page", "pages.requeue_page"),
-            *("pages.audit_page", "pages.people_page"),
+            *("pages.audit_page", "pages.people_page", "pages.retention_page"),
         ),
         reserved=True,
     ),

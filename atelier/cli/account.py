@@ -52,6 +52,17 @@ def change(name: str | None, language: str | None, as_json: bool) -> None:
 
 
 @account.command()
+@click.option("--recipe/--no-recipe", default=None, help="Whether works carry it when they leave.")
+def downloads(recipe: bool | None) -> None:
+    """Show or choose whether your works carry their recipe when they leave."""
+    studio = connect()
+    if recipe is not None:
+        studio.choose_recipe_inside(recipe)
+    inside = studio.recipe_inside()
+    click.echo(f"Works leave {'with' if inside else 'without'} their recipe inside.")
+
+
+@account.command()
 @password_option
 @click.option("--new-password", prompt=True, hide_input=True, confirmation_prompt=True)
 def password(password: str, new_password: str) -> None:

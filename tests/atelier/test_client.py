@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import socket
 import threading
 from collections.abc import Iterator
@@ -129,3 +130,12 @@ def test_a_problem_shows_title_field_and_hint(studio: Studio) -> None:
 def test_a_studio_that_is_away_is_told_after_patience() -> None:
     with pytest.raises(NotReachableError, match="atelier up"):
         Studio("http://127.0.0.1:9", "x", patience=0.3).kinds()
+
+
+def test_the_hash_that_an_answer_names_is_read_and_nothing_else() -> None:
+    from atelier.transport import said_digest
+
+    named = "sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:"
+    assert said_digest(named) == hashlib.sha256(b"").hexdigest()
+    assert said_digest("") is None
+    assert said_digest("md5=:1B2M2Y8AsgTpgAmY7PhCfg==:") is None

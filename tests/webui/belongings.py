@@ -10,9 +10,9 @@ from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from engines import media
-from jobs import accounts, people, service, shares, slots
+from jobs import accounts, notices, people, service, shares, slots
 from jobs.ids import new_id
-from jobs.models import Checkpoint, Dataset, File, Frame, Job, ShareLink, Token
+from jobs.models import Checkpoint, Dataset, Delivery, File, Frame, Job, ShareLink, Token
 from jobs.moves import append_event, count, lock_share
 from jobs.states import State
 from tests.webui.quiet import Caller, png
@@ -57,6 +57,9 @@ class Belongings:
         dataset = {"id": new_id(), "owner_id": owner, "name": "dots", "upload_sha256": sha256}
         session.execute(insert(Dataset).values(**dataset))
         link = shares.make(session, owner, work, 7, recipe=True)
+        hook = notices.add_webhook(session, owner, "https://host.example/hook")
+        delivery = {"id": new_id(), "owner_id": owner, "job_id": job, "webhook_id": hook.id}
+        session.execute(insert(Delivery).values(**delivery, body={"type": "job.failed"}))
         invitation, invited = people.invite(session, "artist", 7, "", by="console")
         slots.register(session, SLOT, machine="x", resource="cpu", device="cpu", standby=False)
         self.values = {
@@ -66,6 +69,8 @@ class Belongings:
             "work": str(work),
             "dataset_id": str(dataset["id"]),
             "checkpoint_id": str(checkpoint["id"]),
+            "webhook_id": str(hook.id),
+            "delivery_id": str(delivery["id"]),
             "link_id": str(link.id),
             "link": shares.address(session.get_one(ShareLink, link.id)),
             "invitation": invited,

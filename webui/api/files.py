@@ -5,19 +5,19 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 from uuid import UUID
 
 from flask import Blueprint, Response, jsonify, request, url_for
 from werkzeug.datastructures import FileStorage
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from engines import film
 from jobs import files as kept
 from jobs.models import File
 from jobs.refusals import Fault, RefusedError
 from jobs.storage import StorageError
+from webui import leaving
 from webui.api import reading, shapes
+from webui.api.names import name_answer
 from webui.studio import owner_id, studio
 
 files = Blueprint("files", __name__, url_prefix="/api/v1/files")
@@ -50,11 +50,22 @@ def show(file_id: str) -> Response:
 
 @files.get("/<file_id>/content")
 def content(file_id: str) -> Response:
-    """A file's bytes; ``?recipe=no`` takes the recipe out of a PNG or film of ours."""
+    """A file's bytes; of a work as it leaves: ``?recipe=yes|no`` (else as its artist has chosen),
+    ``?format=png|jpeg|webp``."""
     row = _mine(file_id)
-    if request.args.get("recipe") == "no" and row.media_type in ("image/png", film.MEDIA_TYPE):
-        return without_recipe(row)
+    form = leaving.format_asked()
+    recipe = reading.choice("recipe", ("", "yes", "no"))
+    if leaving.is_work(row) or recipe == "no" or form:
+        kept_inside = recipe == "yes" if recipe else _recipe_wanted()
+        made = leaving.copy(row, kept_inside, form)
+        if made is not None:
+            return made
     return stored_bytes(row.sha256, row.media_type, row.name)
+
+
+def _recipe_wanted() -> bool:
+    with studio().database.begin() as session:
+        return kept.recipe_inside(session, owner_id())
 
 
 def keep(sent: FileStorage) -> File:
@@ -90,34 +101,7 @@ def stored_bytes(sha256: str, media_type: str, name: str | None = None) -> Respo
     made.headers["Cache-Control"] = "private, max-age=31536000, immutable"
     made.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
     if name is not None:
-        _name(made, name, "attachment" if "download" in request.args else "inline")
-    return made
-
-
-def _name(made: Response, name: str, disposition: str) -> None:
-    """Say what a download is called: RFC 6266, as header bytes are Latin-1 and names are not."""
-    plain = name.encode("ascii", "replace").decode().replace("?", "_")
-    made.headers.set(
-        "Content-Disposition",
-        disposition,
-        **{"filename": plain, "filename*": f"UTF-8''{quote(name, safe='')}"},
-    )
-
-
-def without_recipe(row: File) -> Response:
-    """A PNG of ours without the recipe inside."""
-    from engines import pictures
-
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder, "picture")
-        studio().storage.fetch(row.sha256, copy)
-        if row.media_type == film.MEDIA_TYPE:
-            bare = film.without_recipe(copy.read_bytes())
-        else:
-            bare = pictures.encode_png(pictures.open_rgb(copy))
-    kept_as = row.media_type if row.media_type == film.MEDIA_TYPE else "image/png"
-    made = Response(bare, content_type=kept_as)
-    _name(made, row.name, "attachment")
+        name_answer(made, name, "attachment" if "download" in request.args else "inline")
     return made
 
 

@@ -10,7 +10,7 @@ import segno
 from flask import Response, g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from jobs import accounts, people, quotas, second_factor, shares, signing_in
+from jobs import accounts, files, people, quotas, second_factor, shares, signing_in
 from jobs.refusals import Fault, RefusedError
 from jobs.roles import ROLE_TITLES, Access, Role
 from webui import addresses, auth
@@ -42,6 +42,14 @@ def _form(view: Callable[P, AnyResponse | None]) -> Callable[P, AnyResponse]:
             return shown_again("account.html", refused, **_shown())
 
     return answered
+
+
+@pages.post("/account/downloads")
+def choose_downloads() -> AnyResponse:
+    """Whether one's works carry their recipe when they leave."""
+    with studio().database.begin() as session:
+        files.choose_recipe_inside(session, owner_id(), "recipe" in request.form)
+    return redirect(url_for("pages.account_page"), 303)
 
 
 @pages.post("/account/profile")

@@ -12,8 +12,8 @@ from flask import Response, render_template, request
 
 from jobs import attempts, shares
 from jobs.refusals import RefusedError
-from webui import thumbnails
-from webui.api.files import stored_bytes, without_recipe
+from webui import leaving, thumbnails
+from webui.api.files import stored_bytes
 from webui.pages.blueprint import pages
 from webui.studio import studio
 
@@ -42,10 +42,10 @@ def shared_picture(link: str) -> Response:
         made = thumbnails.answer(
             file.sha256, lambda copy: studio().storage.fetch(file.sha256, copy)
         )
-    elif not shown.link.recipe:
-        made = without_recipe(file)
     else:
-        made = stored_bytes(file.sha256, file.media_type, file.name)
+        made = leaving.copy(file, shown.link.recipe) or stored_bytes(
+            file.sha256, file.media_type, file.name
+        )
     return _private(made)
 
 
