@@ -11,6 +11,7 @@ from atelier.client import Studio
 from jobs.settings import Settings
 from webui import create_app
 from webui.cards import ACTIONS
+from webui.pages import admin as admin_pages
 from webui.pages.jobs import _ACTS
 
 BELOW_A_JOB = "/api/v1/jobs/<job_id>/"
@@ -139,3 +140,13 @@ def test_what_the_api_does_with_datasets_the_client_the_commands_and_the_pages_d
         assert callable(getattr(Studio, method))
         assert command in commands
         assert f"pages.{page}" in app.view_functions
+
+
+def test_what_administrators_may_do_over_the_api_they_may_on_the_pages() -> None:
+    def last_parts(start: str) -> set[str]:
+        return {path.rpartition("/")[2] for path in ADMINISTRATION if path.startswith(start)}
+
+    assert last_parts("/workers/") == set(admin_pages.SLOT_ACTIONS)
+    assert last_parts("/admin/queues/") == set(admin_pages.QUEUE_ACTIONS)
+    assert last_parts("/admin/jobs/") == set(admin_pages.JOB_ACTIONS)
+    assert last_parts("/admin/maintenance/") == {"begin", "end"}

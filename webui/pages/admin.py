@@ -29,6 +29,8 @@ SLOT_ACTIONS = {
     "quarantine": administration.quarantine,
     "forget": administration.forget,
 }
+QUEUE_ACTIONS = ("pause", "resume", "wake")
+JOB_ACTIONS = ("cancel", "priority", "front", "requeue")
 
 
 @pages.get("/admin")
@@ -66,7 +68,7 @@ def act_on_slot(name: str, action: str) -> Response:
 @auth.require_administrator
 def act_on_queue(name: str, action: str) -> Response:
     """Pause, resume or wake a queue."""
-    if action not in ("pause", "resume", "wake"):
+    if action not in QUEUE_ACTIONS:
         raise RefusedError("not_found")
     acts = {"pause": administration.pause_queue, "resume": administration.resume_queue}
     with studio().database.begin() as session:
@@ -153,6 +155,8 @@ def whole_job_page(job_id: str) -> str:
 @auth.require_administrator
 def act_on_job(job_id: str, action: str) -> Response:
     """Cancel anybody's job, give it a priority, put it first, or queue it again."""
+    if action not in JOB_ACTIONS:
+        raise RefusedError("not_found")
     id_, by, reason = reading.id_of(job_id), owner_id(), _reason()
     with studio().database.begin() as session:
         if action == "cancel":
@@ -161,11 +165,9 @@ def act_on_job(job_id: str, action: str) -> Response:
             row = administration.set_priority(session, by, id_, _number("priority", None), reason)
         elif action == "front":
             row = administration.move_to_front(session, by, id_, reason)
-        elif action == "requeue":
+        else:
             start = request.form.get("from") == "start"
             row = administration.requeue(session, by, id_, reason, start)
-        else:
-            raise RefusedError("not_found")
     if row.state == "queued":
         studio().waker.wake(row.resource)
     return redirect(url_for("pages.whole_job_page", job_id=id_), 303)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -37,7 +38,8 @@ VITALS = {
 def quiet_studio(parts: Studio, artist: UUID, worker: WorkerDouble) -> None:
     """The artist administers a studio in which nothing runs and nothing is wrong."""
     with parts.database.begin() as session:
-        session.execute(update(Owner).where(Owner.id == artist).values(role=Role.ADMINISTRATOR))
+        me = {"role": Role.ADMINISTRATOR, "name": f"Ada {secrets.token_hex(2)}"}
+        session.execute(update(Owner).where(Owner.id == artist).values(**me))
         over = "state = 'canceled', reason = NULL, slot = NULL, lease_until = NULL"
         session.execute(text(f"UPDATE job SET {over}"))
         session.execute(text("UPDATE owner_share SET waiting = 0, running = 0"))
@@ -130,6 +132,7 @@ def test_the_overview_follows_what_happens_and_moves_nothing(
     expect(strip).to_contain_text("200 / 500")
     expect(strip).to_contain_text("71 °C")
     expect(strip).to_contain_text("4.2")
+    keep(page, "busy-1440")
     place = strip.bounding_box()
     page.get_by_text("Act gpu:0@north").click()
     page.locator('[data-key="slot-gpu:0@north"] input[name="reason"]').fill("too warm")
