@@ -34,9 +34,10 @@ test: check browser ## everything: style, types, tests with real services and a 
 chaos: $(VENV)/.installed-dev ## attack a studio: JOBS=60 FAULTS=25 SEED=1 ATELIER_LEASE=3
 	$(BIN)/python -W error -m tests.chaos
 
-proof: training ## that, and chaos at full size: docs/battle.md; an hour
+proof: training ## that, chaos at full size (docs/battle.md), and a day of a studio; an hour
 	JOBS=$${JOBS:-1000} FAULTS=$${FAULTS:-300} SEED=$${SEED:-11} TRAINING=$${TRAINING:-0.1} \
 		REPORT=$${REPORT:-docs/battle.md} $(BIN)/python -W error -m tests.chaos
+	$(BIN)/python -W error -m tests.day
 
 training: $(VENV)/.installed-dev ## prove what training promises: docs/gan.md; half an hour of one core
 	OMP_NUM_THREADS=1 $(BIN)/python -W error -m tests.proof.gan
