@@ -67,13 +67,13 @@ def hold_off() -> None:
     On the same machine there is a second net: a successor kills who still has the job's lock.
     """
     from jobs.settings import Settings
-    from worker import slot, supervisor
+    from worker import errand, slot, supervisor
 
     Settings.scratch = property(  # type: ignore[assignment]
         lambda self: self.data.absolute() / f"scratch-{os.getpid()}"
     )
 
-    for module in (slot, supervisor):
+    for module in (errand, slot, supervisor):
         module.step_until = lambda _asked_at, _seconds: 1e12  # type: ignore[attr-defined]
 
 
