@@ -175,7 +175,7 @@ def _tallied(
     first = upsert(Tally).values(**key, many=1, run_seconds=run_seconds)
     more = {
         "many": Tally.many + 1,
-        "run_seconds": Tally.run_seconds + first.excluded.run_seconds,
+        "run_seconds": Tally.run_seconds + run_seconds,
     }
     return first.on_conflict_do_update(index_elements=list(key), set_=more)
 
