@@ -291,11 +291,14 @@ def _end(
     details: dict[str, Any] | None = None,
     **values: Any,
 ) -> State:
-    """Where it is to go, unless it would go on and its owner was told that it will not."""
+    """Where it is to go, unless its owner was told meanwhile that it will not, or will, go on."""
     if target in (State.QUEUED, State.PAUSED) and job.wanted == Wanted.CANCEL:
         target, reason, error = State.CANCELED, Reason.CANCELED_BY_USER, None
     if target is State.QUEUED and job.wanted == Wanted.PAUSE:
         target, reason = State.PAUSED, Reason.PAUSED_BY_USER
+    elif reason is Reason.PAUSED_BY_USER and job.wanted == Wanted.RUN:
+        # Resumed while its process was stopping, which nothing takes back.
+        target, reason = State.QUEUED, Reason.RESUMED_BY_USER
     values["error"] = error
     if target in ENDED:
         values["ended_at"] = func.clock_timestamp()

@@ -150,6 +150,7 @@ def test_what_a_full_disk_paused_goes_on_once_there_is_room(
 ) -> None:
     """Not before; and what its owner paused stays paused."""
     stopped, rested = running(ada, 60.0), running(ada, 60.0)
+    ada.ask(service.pause, rested)
     for job_id, reason in ((stopped, Reason.DISK_FULL), (rested, Reason.PAUSED_BY_USER)):
         with workshop.begin() as session:
             lease.stop(session, lease.Hold(job_id, 1), State.PAUSED, reason, 1.0)

@@ -348,6 +348,20 @@ def test_an_acknowledged_pause_holds_whatever_else_ends_the_run(
     assert job.smaller == (end == "out of memory")
 
 
+def test_a_job_resumed_while_its_process_stops_for_a_pause_goes_on(
+    workshop: Database, ada: Studio
+) -> None:
+    """The pause was on its way already; the later wish holds."""
+    job_id = order(ada)
+    hold = claimed(workshop).hold
+    ada.ask(service.pause, job_id)
+    ada.ask(service.resume, job_id)
+    with workshop.begin() as session:
+        lease.stop(session, hold, State.PAUSED, Reason.PAUSED_BY_USER, 1.0)
+    job = ada.job(job_id)
+    assert (job.state, job.reason) == ("queued", "resumed_by_user")
+
+
 def test_the_best_checkpoint_is_kept_beside_the_newest_three(
     workshop: Database, ada: Studio
 ) -> None:

@@ -87,7 +87,7 @@ def test_a_run_on_a_gpu_is_counted_and_one_on_a_cpu_is_not(workshop: Database, a
         found = claim(workshop, resource)
         assert found is not None
         with workshop.begin() as session:
-            lease.stop(session, found.hold, State.PAUSED, Reason.PAUSED_BY_USER, seconds)
+            lease.stop(session, found.hold, State.PAUSED, Reason.DISK_FULL, seconds)
 
     run("gpu", 1800)
     run("gpu", 5400)

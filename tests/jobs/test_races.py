@@ -33,9 +33,7 @@ LATE: dict[str, Callable[[Any, Hold], object]] = {
     "progress": lambda session, hold: lease.report_progress(session, hold, {"step": 8}),
     "checkpoint": lambda session, hold: lease.commit_checkpoint(session, hold, SAVED),
     "finish": lambda session, hold: lease.finish(session, hold, [WORK], 1.0),
-    "stop": lambda session, hold: lease.stop(
-        session, hold, State.PAUSED, Reason.PAUSED_BY_USER, 1.0
-    ),
+    "stop": lambda session, hold: lease.stop(session, hold, State.PAUSED, Reason.DISK_FULL, 1.0),
 }
 
 
