@@ -45,6 +45,7 @@ class Inputs:
     ``smaller`` counts how often memory ran out for this job: an engine that works in pieces
     (tiles, micro-batches) halves them that often, and may then differ in the last bits.
     ``scratch`` is a folder of this attempt alone, for works that are files; it goes away after it.
+    ``pulse`` shows life, also while an engine is constructed; see :attr:`Engine.pulse`.
     """
 
     files: Mapping[str, Path]
@@ -53,6 +54,7 @@ class Inputs:
     cache: Path | None = None
     smaller: int = 0
     scratch: Path | None = None
+    pulse: Callable[[], None] = lambda: None
 
     def place(self, name: str) -> Path:
         """Where to write a work called ``name``: in ``scratch``, else in a new folder."""
@@ -108,8 +110,8 @@ class Engine(ABC):
     total_steps: int
 
     def __init__(self, params: Params, inputs: Inputs, device: torch.device) -> None:
-        self.pulse: Callable[[], None] = lambda: None
-        """Shows life inside a long step; the runner puts its own in place."""
+        self.pulse: Callable[[], None] = inputs.pulse
+        """Shows life inside a long step, or while something long is prepared before the first."""
 
     @property
     @abstractmethod

@@ -75,7 +75,6 @@ class Run:
         self._engine, self._step = self._begun()
         self._saved_step = self._step
         self._begun_engine = self._engine
-        self._engine.pulse = self._pulse
         self._estimate = Estimate(self._engine.share(self._step))
         self._sender.send(Say.RESUMED, step=self._step or None)
         log.info("at step %s of %s", self._step, self._engine.total_steps)
@@ -130,6 +129,7 @@ class Run:
             Path(self._job.cache),
             smaller=self._job.smaller,
             scratch=self._folder,
+            pulse=self._pulse,
         )
         return engine_class(params, inputs, _device())
 

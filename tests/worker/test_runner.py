@@ -82,6 +82,23 @@ def test_a_run_stopped_as_it_saves_hands_the_same_state_over_only_once(
     assert listener.told(Say.STOPPED) == [{"why": str(Stop.PAUSE), "step": 1}]
 
 
+def test_an_engine_that_prepares_for_long_shows_life_before_its_first_step(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a large set of pictures that is prepared would look like a run that hangs."""
+    begin = StyleTransfer.__init__
+
+    def prepare(engine: StyleTransfer, *given: Any) -> None:
+        begin(engine, *given)
+        engine.pulse()
+
+    monkeypatch.setattr(StyleTransfer, "__init__", prepare)
+    listener = Listener()
+    run(settings, tmp_path, listener)
+    words = [say for say, _ in listener.said]
+    assert Say.ALIVE in words[: words.index(Say.RESUMED)]
+
+
 def test_all_that_was_measured_is_sent_before_a_state_is_saved_and_at_the_end(
     tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
