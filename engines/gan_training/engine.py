@@ -98,7 +98,9 @@ class GanTraining(Engine):
         self.pair.descend(self._step)
         self._step += 1
         self._signs += torch.stack([figures[FIGURES.index("sign")], torch.ones_like(figures[0])])
-        if self._due(READ_EVERY[self.device.type]):
+        looks = (READ_EVERY[self.device.type], self.params.samples_every, self.params.kid_every)
+        # Also before anything is shown or measured: then it is of a good state.
+        if any(map(self._due, looks)):
             self._look(torch.cat([figures, gradient[None]]).tolist())
         if self.params.augmentation == "ada" and self._step % augment.ADA_EVERY == 0:
             self._adapt()

@@ -18,7 +18,7 @@ from engines.datasets.prepared import prepared
 from engines.engine import InputError, Inputs
 from engines.gan_training.config import ModelConfig
 from engines.gan_training.data import Loader
-from engines.gan_training.engine import GanTraining
+from engines.gan_training.engine import READ_EVERY, GanTraining
 from engines.gan_training.guard import ALIKE, SURE, WARM, Guard, spread
 from engines.gan_training.history import POINTS, History
 from engines.gan_training.kind import GanTrainingParams
@@ -216,6 +216,21 @@ def test_a_run_that_grew_without_bound_goes_back_twice_at_half_the_rate_then_say
         engine.step()
     assert failed.value.pointer == "/maker_rate"
     assert "lower rate" in failed.value.hint
+
+
+@pytest.mark.parametrize("due", ["samples_every", "kid_every"])
+def test_what_is_shown_or_measured_between_two_looks_is_of_a_good_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, due: str
+) -> None:
+    """A graphics card is looked at seldom; what is not a number could not be saved."""
+    monkeypatch.setitem(READ_EVERY, "cpu", 16)
+    engine = _engine(**{"steps": 9, "samples_every": 9, "kid_every": 9, due: 2})
+    tiny.run_to(engine, 1)
+    _poison(engine)
+    engine.step()
+    assert engine.guard.rollbacks == 1
+    assert math.isfinite(engine.guard.spread)
+    state.save(engine.state(), tmp_path / "state")
 
 
 def _poison(engine: GanTraining) -> None:
