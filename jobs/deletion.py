@@ -17,9 +17,10 @@ from sqlalchemy.orm import Session
 from jobs import audit, references
 from jobs.files import get as get_file
 from jobs.models import Base, Blob, Checkpoint, File, Frame, Job, LogChunk
-from jobs.moves import lock_job, tally
+from jobs.moves import tally
 from jobs.refusals import RefusedError
 from jobs.service import get as get_job
+from jobs.service import mine as lock_mine
 from jobs.states import ENDED, State
 
 _JOB, _FILE = Base.metadata.tables["job"], Base.metadata.tables["file"]
@@ -51,8 +52,7 @@ def delete_job(session: Session, owner_id: UUID, job_id: UUID) -> Removal:
 
     Raises :class:`RefusedError`: ``unknown_job``, ``not_ended``, ``in_use``.
     """
-    get_job(session, owner_id, job_id)
-    job = lock_job(session, job_id, owner_id)
+    job = lock_mine(session, owner_id, job_id)
     _check_may_go(session, job)
     return remove(session, job, owner_id)
 

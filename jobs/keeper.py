@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from types import FrameType
@@ -37,7 +38,7 @@ from jobs.checks import Checks
 from jobs.courier import Courier
 from jobs.database import Database, DatabaseDownError, connect
 from jobs.models import Blob, DiskSample, IdempotencyKey, Invitation, Job, ShareLink, Slot, Token
-from jobs.moves import lock_job, move
+from jobs.moves import UnknownJobError, lock_job, move
 from jobs.queue import Waker, make_app
 from jobs.settings import Settings, SettingsError
 from jobs.states import Reason, State
@@ -136,23 +137,25 @@ class Keeper:
         with self._database.begin() as session:
             lost = rescue.expired(session)
         for job_id in lost:
-            with self._database.begin() as session:
-                job = rescue.rescue_expired(session, job_id)
-            if job is not None:
-                log.warning("job %s: its worker was lost; now %s", job_id, job.state)
-                self._wake(job.resource)
+            with suppress(UnknownJobError):  # deleted since it was found
+                with self._database.begin() as session:
+                    job = rescue.rescue_expired(session, job_id)
+                if job is not None:
+                    log.warning("job %s: its worker was lost; now %s", job_id, job.state)
+                    self._wake(job.resource)
 
     def end_overdue(self) -> None:
         """Fail what still waits when its deadline has passed."""
         overdue = (Job.state == str(State.QUEUED)) & (Job.deadline_at < func.clock_timestamp())
         for job_id in self._found(overdue):
-            with self._database.begin() as session:
-                job = lock_job(session, job_id)
-                if job.state == State.QUEUED:
-                    now = func.clock_timestamp()
-                    reason = Reason.TIMED_OUT
-                    move(session, job, State.FAILED, by="keeper", reason=reason, ended_at=now)
-            log.info("job %s: its deadline passed before it ran", job_id)
+            with suppress(UnknownJobError):  # deleted since it was found
+                with self._database.begin() as session:
+                    job = lock_job(session, job_id)
+                    if job.state == State.QUEUED:
+                        now = func.clock_timestamp()
+                        reason = Reason.TIMED_OUT
+                        move(session, job, State.FAILED, by="keeper", reason=reason, ended_at=now)
+                log.info("job %s: its deadline passed before it ran", job_id)
 
     def resume_where_room(self) -> None:
         """Queue again what a full disk has paused, once there is room."""
@@ -161,21 +164,23 @@ class Keeper:
         if not waiting or self._storage.free_bytes() < self._free_bytes:
             return
         for job_id in waiting:
-            with self._database.begin() as session:
-                job = lock_job(session, job_id)
-                if job.state == State.PAUSED and job.reason == Reason.DISK_FULL:
-                    move(session, job, State.QUEUED, by="keeper", reason=Reason.ROOM_AGAIN)
-            log.info("job %s: there is room again", job_id)
-            self._wake(job.resource)
+            with suppress(UnknownJobError):  # deleted since it was found
+                with self._database.begin() as session:
+                    job = lock_job(session, job_id)
+                    if job.state == State.PAUSED and job.reason == Reason.DISK_FULL:
+                        move(session, job, State.QUEUED, by="keeper", reason=Reason.ROOM_AGAIN)
+                log.info("job %s: there is room again", job_id)
+                self._wake(job.resource)
 
     def settle_awaiting(self) -> None:
         """Let the jobs go on whose datasets are checked by now."""
         for job_id in self._found(awaiting.AWAITS):
-            with self._database.begin() as session:
-                job = awaiting.settle(session, lock_job(session, job_id))
-            if not awaiting.awaits(job):
-                log.info("job %s: its dataset is checked; now %s", job_id, job.state)
-                self._wake(job.resource)
+            with suppress(UnknownJobError):  # deleted since it was found
+                with self._database.begin() as session:
+                    job = awaiting.settle(session, lock_job(session, job_id))
+                if not awaiting.awaits(job):
+                    log.info("job %s: its dataset is checked; now %s", job_id, job.state)
+                    self._wake(job.resource)
 
     def notice_idle_slots(self) -> None:
         """Wake a slot that has been ready beside a waiting job for 15 s, and log it."""

@@ -44,7 +44,10 @@ def lock_share(session: Session, owner_id: UUID, resource: str) -> OwnerShare:
 
 
 def lock_job(session: Session, job_id: UUID, owner_id: UUID | None = None) -> Job:
-    """Lock a job by the lock order; its state stays as read until the transaction ends."""
+    """Lock a job by the lock order; its state stays as read until the transaction ends.
+
+    Raises :class:`UnknownJobError`, also when it is deleted while this waits.
+    """
     found = select(Job.owner_id, Job.resource).where(Job.id == job_id)
     if owner_id is not None:
         found = found.where(Job.owner_id == owner_id)
@@ -52,12 +55,15 @@ def lock_job(session: Session, job_id: UUID, owner_id: UUID | None = None) -> Jo
     if row is None:
         raise UnknownJobError(str(job_id))
     lock_share(session, row.owner_id, row.resource)
-    return session.execute(
+    job = session.execute(
         select(Job)
         .where(Job.id == job_id)
         .with_for_update()
         .execution_options(populate_existing=True)
-    ).scalar_one()
+    ).scalar_one_or_none()
+    if job is None:
+        raise UnknownJobError(str(job_id))
+    return job
 
 
 def move(

@@ -22,7 +22,7 @@ from engines.kind import N_
 from jobs import audit, deletion
 from jobs.database import Database
 from jobs.models import Checkpoint, Frame, Job, LogChunk, Owner, RetentionRule
-from jobs.moves import lock_job, note
+from jobs.moves import UnknownJobError, lock_job, note
 from jobs.refusals import Fault, RefusedError
 from jobs.states import ENDED, State, Word
 
@@ -126,9 +126,10 @@ def apply(database: Database, by: UUID | str = "keeper", most: int = AT_A_TIME) 
 
 
 def _apply(session: Session, rule: Rule, job_id: UUID, by: UUID | str) -> bool:
-    if session.get(Job, job_id) is None:
-        return False
-    job = lock_job(session, job_id)
+    try:
+        job = lock_job(session, job_id)
+    except UnknownJobError:
+        return False  # its owner was faster
     if State(job.state) not in ENDED or not _may_go(session, rule, job):
         return False
     if rule.what is What.WORKS:

@@ -24,7 +24,7 @@ from engines.registry import KINDS
 from jobs import awaiting, closures, quotas
 from jobs.ids import new_id
 from jobs.models import Checkpoint, Dataset, File, IdempotencyKey, Job, Slot
-from jobs.moves import append_event, count, lock_job, lock_share, move, note, tally
+from jobs.moves import UnknownJobError, append_event, count, lock_job, lock_share, move, note, tally
 from jobs.refusals import Fault, RefusedError
 from jobs.settings import Settings
 from jobs.states import ENDED, Reason, State, Wanted
@@ -94,7 +94,7 @@ def get(session: Session, owner_id: UUID, job_id: UUID) -> Job:
 
 def cancel(session: Session, owner_id: UUID, job_id: UUID) -> Job:
     """Stop for good. A running job becomes ``canceled`` once its process is gone."""
-    job = _mine(session, owner_id, job_id)
+    job = mine(session, owner_id, job_id)
     if job.state in (State.QUEUED, State.PAUSED):
         return move(
             session,
@@ -112,7 +112,7 @@ def cancel(session: Session, owner_id: UUID, job_id: UUID) -> Job:
 
 def pause(session: Session, owner_id: UUID, job_id: UUID) -> Job:
     """Rest at a checkpoint. A running job becomes ``paused`` once its process is gone."""
-    job = _mine(session, owner_id, job_id)
+    job = mine(session, owner_id, job_id)
     if job.state == State.QUEUED:
         return move(session, job, State.PAUSED, by="owner", reason=Reason.PAUSED_BY_USER)
     if job.state == State.RUNNING and job.wanted == Wanted.RUN:
@@ -126,7 +126,7 @@ def resume(session: Session, owner_id: UUID, job_id: UUID) -> Job:
 
     One whose dataset is still being checked goes on by itself, and not before.
     """
-    job = _mine(session, owner_id, job_id)
+    job = mine(session, owner_id, job_id)
     if awaiting.awaits(job):
         return job
     if job.state == State.PAUSED:
@@ -142,7 +142,7 @@ def retry(session: Session, owner_id: UUID, job_id: UUID, from_start: bool = Fal
 
     A deadline that has passed meanwhile no longer holds.
     """
-    job = _mine(session, owner_id, job_id)
+    job = mine(session, owner_id, job_id)
     if job.state not in (State.FAILED, State.CANCELED):
         return job
     _check_inputs_left(session, job)
@@ -232,9 +232,12 @@ def _check_inputs_left(session: Session, job: Job) -> None:
         raise RefusedError("invalid", faults=faults)
 
 
-def _mine(session: Session, owner_id: UUID, job_id: UUID) -> Job:
-    get(session, owner_id, job_id)
-    return lock_job(session, job_id, owner_id)
+def mine(session: Session, owner_id: UUID, job_id: UUID) -> Job:
+    """The owner's job, locked. Raises :class:`RefusedError` (``unknown_job``)."""
+    try:
+        return lock_job(session, job_id, owner_id)
+    except UnknownJobError:
+        raise RefusedError("unknown_job") from None
 
 
 def _check_frame(order: Order) -> None:

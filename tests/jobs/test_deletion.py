@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, update
 
-from jobs import deletion, lease, logs, service
+from jobs import deletion, lease, logs, retention, service
 from jobs.database import Database
 from jobs.keeper import Keeper
 from jobs.models import AuditRow, Base, Checkpoint, Event, File, Frame, Job, LogChunk, Tally
+from jobs.moves import lock_job
 from jobs.refusals import RefusedError
 from jobs.settings import Settings
 from jobs.states import Reason, State
@@ -164,3 +168,53 @@ def test_rows_that_refer_to_a_file_are_found_in_the_tables() -> None:
     found = deletion.referring(Base.metadata.tables["job"])
     named = {f"{column.table.name}.{column.name}" for column in found}
     assert {"event.job_id", "job.parent_id", "file.job_id", "frame.job_id"} <= named
+
+
+@pytest.mark.parametrize("late", ["its owner", "a rule", "the keeper"])
+def test_whoever_waits_for_a_job_that_is_deleted_meanwhile_finds_none(
+    workshop: Database, ada: Studio, tmp_path: Path, late: str
+) -> None:
+    """Nobody breaks over it, above all not the keeper."""
+    job_id = ended(ada, tmp_path)
+    rule = retention.Rule(retention.What.LOGS, days=0)
+    keeper = Keeper(workshop, ada.storage, lambda _: None, ada.settings)
+    if late == "a rule":
+        with workshop.begin() as session:
+            retention.replace(session, ada.owner, [rule])
+    if late == "the keeper":
+        with workshop.begin() as session:
+            rested = {"state": "paused", "reason": "disk_full"}
+            session.execute(update(Job).where(Job.id == job_id).values(rested))
+    acts: dict[str, Callable[[], object]] = {
+        "its owner": lambda: deleted(ada, job_id),
+        "a rule": lambda: retention.apply(workshop),
+        "the keeper": keeper.resume_where_room,
+    }
+    with ThreadPoolExecutor(1) as other:
+        with workshop.begin() as session:
+            job = lock_job(session, job_id)
+            done = other.submit(acts[late])
+            await_waiting(workshop)
+            deletion.remove(session, job, ada.owner)
+        if late == "its owner":
+            with pytest.raises(RefusedError, match="unknown_job"):
+                done.result()
+        else:
+            done.result()
+
+
+def deleted(studio: Studio, job_id: UUID) -> deletion.Removal:
+    with studio.database.begin() as session:
+        return deletion.delete_job(session, studio.owner, job_id)
+
+
+def await_waiting(database: Database) -> None:
+    """Until somebody waits for a lock."""
+    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        with database.begin() as session:
+            if session.execute(waiting).scalar_one():
+                return
+        time.sleep(0.01)
+    raise AssertionError("nobody waited")
