@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import logging
 import os
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from jobs.lease import Claim
-from jobs.storage import Storage, StorageError
+from jobs.storage import DamagedError, Storage, StorageError
 from worker.protocol import SavedFile
 
 KILL_SECONDS = 10.0
@@ -52,7 +53,11 @@ class Scratch:
     def bring_checkpoint(
         self, storage: Storage, claim: Claim, state_version: int, pulse: Callable[[], None]
     ) -> list[SavedFile]:
-        """Fetch the newest checkpoint whose file still hashes right and can be read."""
+        """Fetch the newest checkpoint whose file still hashes right and can be read.
+
+        Raises StorageError while the storage is away or there is no room for it: to begin anew
+        would throw away what was done. And what ``pulse`` raises.
+        """
         for saved in claim.checkpoints:
             if saved.state_version != state_version:
                 continue
@@ -60,6 +65,8 @@ class Scratch:
             try:
                 storage.fetch(saved.sha256, path, pulse)
             except StorageError as damaged:
+                if not isinstance(damaged, DamagedError) and not _unreadable(damaged, storage):
+                    raise
                 log.warning(
                     "job %s: checkpoint at step %s left out: %s",
                     claim.hold.job_id,
@@ -103,6 +110,12 @@ def sweep(root: Path) -> None:
         old = time.time() - lock.stat().st_mtime > ORPHAN_SECONDS
         if old and _is_free(lock):
             shutil.rmtree(lock.parent, ignore_errors=True)
+
+
+def _unreadable(failed: StorageError, storage: Storage) -> bool:
+    """Whether it is this file that cannot be read, as on a bad sector, and not the storage."""
+    cause = failed.__cause__
+    return isinstance(cause, OSError) and cause.errno == errno.EIO and storage.answers()
 
 
 def _is_free(path: Path) -> bool:
