@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import case, delete, func, select, update
 from sqlalchemy.orm import Session
 
-from jobs import audit, closures, review, slots
+from jobs import audit, awaiting, closures, review, slots
 from jobs.audit import Action
 from jobs.database import Database
 from jobs.models import Checkpoint, Closure, Job, OwnerShare, Slot
@@ -157,6 +157,7 @@ def requeue(
     before = {"status": job.state, "reason": job.reason}
     if from_start:
         session.execute(delete(Checkpoint).where(Checkpoint.job_id == job.id))
+        job.best_score = None
     start = "start" if from_start else "checkpoint"
     job = move(
         session,
@@ -170,6 +171,8 @@ def requeue(
         ended_at=None,
         deadline_at=case((Job.deadline_at > func.clock_timestamp(), Job.deadline_at)),
     )
+    # It may have failed for want of a set, which is still not there, or is checked again.
+    job = awaiting.settle(session, job)
     after = {"status": job.state, "from": start}
     _record_job(session, by, Action.JOB_REQUEUED, job, said(reason), before, after)
     return job

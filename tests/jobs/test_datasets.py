@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select, text
 
 from engines.datasets.pack import Pack
-from jobs import datasets, lease, service, verify
+from jobs import administration, datasets, lease, service, verify
 from jobs.checking import Check
 from jobs.database import Database
 from jobs.datasets import Brought, SampleOrder
@@ -209,6 +209,20 @@ def test_a_job_whose_dataset_is_refused_fails_in_words(desk: Desk, learning: str
     again = desk.person.ask(service.retry, job_id)
     assert (again.state, again.reason) == (State.FAILED, "bad_input")
     assert list(verify.Verifier(desk.person.database, desk.person.storage)._of_jobs()) == []
+
+
+def test_an_administrator_cannot_queue_a_job_again_whose_dataset_is_not_there(
+    desk: Desk, learning: str
+) -> None:
+    """No slot could run it, and each would try for ever."""
+    dataset_id = desk.bring(zipped({}))
+    job_id = desk.order(learning, dataset_id)
+    desk.check(dataset_id)
+    desk.keeper([]).settle_awaiting()
+    with desk.person.database.begin() as session:
+        administration.requeue(session, desk.person.owner, job_id)
+    row = desk.person.job(job_id)
+    assert (row.state, row.reason) == (State.FAILED, "bad_input")
 
 
 def test_a_waiting_job_that_was_canceled_and_retried_waits_again(desk: Desk, learning: str) -> None:
