@@ -11,7 +11,20 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Column, Table, Text, cast, delete, func, or_, select, union, update
+from sqlalchemy import (
+    ARRAY,
+    Column,
+    ColumnElement,
+    Table,
+    Text,
+    cast,
+    delete,
+    func,
+    or_,
+    select,
+    union,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from jobs import audit, references
@@ -53,6 +66,7 @@ def delete_job(session: Session, owner_id: UUID, job_id: UUID) -> Removal:
     Raises :class:`RefusedError`: ``unknown_job``, ``not_ended``, ``in_use``.
     """
     job = lock_mine(session, owner_id, job_id)
+    hold_works(session, job)
     _check_may_go(session, job)
     return remove(session, job, owner_id)
 
@@ -65,6 +79,7 @@ def delete_file(session: Session, owner_id: UUID, file_id: UUID) -> int:
     file = get_file(session, owner_id, file_id)
     if file.job_id is not None:
         raise RefusedError("part_of_job", job=str(file.job_id))
+    _hold(session, File.id == file.id)
     if _wanted_by(session, [file.id]):
         raise RefusedError("in_use")
     size = session.execute(select(Blob.size).where(Blob.sha256 == file.sha256)).scalar_one()
@@ -122,6 +137,16 @@ def is_kept(session: Session, job: Job) -> bool:
         session.execute(select(column).where(column.in_(works)).limit(1)).first()
         for column in referring(_FILE)
     )
+
+
+def hold_works(session: Session, job: Job) -> None:
+    """Lock the works of a locked job before asking who takes them: whoever submits a job that does
+    holds them until it is there."""
+    _hold(session, File.job_id == job.id)
+
+
+def _hold(session: Session, which: ColumnElement[bool]) -> None:
+    session.execute(select(File.id).where(which).order_by(File.id).with_for_update())
 
 
 def referring(target: Table) -> Iterator[Column[Any]]:

@@ -130,6 +130,8 @@ def _apply(session: Session, rule: Rule, job_id: UUID, by: UUID | str) -> bool:
         job = lock_job(session, job_id)
     except UnknownJobError:
         return False  # its owner was faster
+    if rule.what is What.WORKS:
+        deletion.hold_works(session, job)
     if State(job.state) not in ENDED or not _may_go(session, rule, job):
         return False
     if rule.what is What.WORKS:

@@ -63,9 +63,10 @@ def submit(session: Session, owner_id: UUID, order: Order, settings: Settings) -
     _check_frame(order)
     kind = kind_named(order.kind)
     params = validated(kind, order.params)
-    inputs = _resolved_inputs(session, owner_id, params)
     resource = _resource_for(session, kind)
+    # Before the inputs, which whoever deletes a job locks after it.
     share = lock_share(session, owner_id, resource)
+    inputs = _resolved_inputs(session, owner_id, params)
     quotas.check_waiting(session, share, settings)
     quotas.check_disk(session, owner_id, 1, settings)
     job = _insert(session, owner_id, order, params, inputs, resource)

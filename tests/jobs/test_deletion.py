@@ -218,3 +218,29 @@ def await_waiting(database: Database) -> None:
                 return
         time.sleep(0.01)
     raise AssertionError("nobody waited")
+
+
+@pytest.mark.parametrize("what", ["upload", "work"])
+def test_what_a_job_takes_that_is_just_being_commissioned_is_not_deleted(
+    workshop: Database, ada: Studio, tmp_path: Path, what: str
+) -> None:
+    job_id = ended(ada, tmp_path)
+    with workshop.begin() as session:
+        work = session.scalars(select(File.id).where(File.job_id == job_id)).one()
+    photo = UUID(ada.upload(Path("photo")))
+    taken = photo if what == "upload" else work
+
+    def removed() -> object:
+        if what == "work":
+            return deleted(ada, job_id)
+        with workshop.begin() as session:
+            return deletion.delete_file(session, ada.owner, photo)
+
+    order = service.Order("style_transfer", tiny(str(taken), str(taken), 1))
+    with ThreadPoolExecutor(1) as other:
+        with workshop.begin() as session:
+            service.submit(session, ada.owner, order, ada.settings)
+            done = other.submit(removed)
+            await_waiting(workshop)
+        with pytest.raises(RefusedError, match="in_use"):
+            done.result()
