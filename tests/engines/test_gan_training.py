@@ -224,7 +224,8 @@ def test_what_is_shown_or_measured_between_two_looks_is_of_a_good_state(
 ) -> None:
     """A graphics card is looked at seldom; what is not a number could not be saved."""
     monkeypatch.setitem(READ_EVERY, "cpu", 16)
-    engine = _engine(**{"steps": 9, "samples_every": 9, "kid_every": 9, due: 2})
+    seldom: dict[str, Any] = {"steps": 9, "samples_every": 9, "kid_every": 9, due: 2}
+    engine = _engine(**seldom)
     tiny.run_to(engine, 1)
     _poison(engine)
     engine.step()
