@@ -14,14 +14,19 @@ import hashlib
 import hmac
 import ipaddress
 import socket
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from http.client import HTTPException
 from urllib.parse import urlsplit
 
-import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
-CONNECT_SECONDS, READ_SECONDS = 5.0, 10.0
+# Until there is a connection, between two pieces of an answer, and for the whole of it: who sends
+# a byte now and then must not keep the courier from everybody else's deliveries.
+CONNECT_SECONDS, READ_SECONDS, WHOLE_SECONDS = 5.0, 10.0, 20.0
 USER_AGENT = "Atelier-Webhooks/1"
 # IPv4 addresses that are written as IPv6 ones (RFC 6052, RFC 3056 carry them inside).
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
@@ -58,6 +63,9 @@ def is_public(address: str) -> bool:
             inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
         if inner is not None:
             return is_public(str(inner))
+        # Site-local, and IPv4 inside by other ways (RFC 8215, RFC 4291 2.5.5.1): no public ones.
+        if ip.is_site_local or ip.is_reserved:
+            return False
     return ip.is_global and not ip.is_multicast
 
 
@@ -83,34 +91,48 @@ def resolve(url: str, allow_private: bool) -> Target:
 
 def send(target: Target, headers: Mapping[str, str], body: bytes) -> int:
     """POST it; the status of the answer. Raises :class:`UndeliverableError` without one."""
-    timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS)
     named = f"[{target.host}]" if ":" in target.host else target.host
     usual = 443 if target.scheme == "https" else 80
     shown = named if target.port == usual else f"{named}:{target.port}"
-    pool: urllib3.HTTPConnectionPool
-    if target.scheme == "https":
-        pool = urllib3.HTTPSConnectionPool(
-            target.address,
-            target.port,
-            timeout=timeout,
-            server_hostname=target.host,
-            assert_hostname=target.host,
-        )
-    else:
-        pool = urllib3.HTTPConnectionPool(target.address, target.port, timeout=timeout)
+    told = {**headers, "Host": shown, "User-Agent": USER_AGENT}
+    connection = _connection(target)
     try:
-        answer = pool.urlopen(
-            "POST",
-            target.path,
-            body=body,
-            headers={**headers, "Host": shown, "User-Agent": USER_AGENT},
-            redirect=False,
-            retries=False,
-            preload_content=False,
-        )
-        answer.close()  # what it says is nobody's concern, however long it is
-        return answer.status
-    except (HTTPError, OSError) as failed:
+        connection.connect()
+        with _ended_after(connection, WHOLE_SECONDS):
+            connection.timeout = READ_SECONDS
+            connection.request("POST", target.path, body=body, headers=told, preload_content=False)
+            # What it says is nobody's concern, however long it is.
+            return connection.getresponse().status
+    except (HTTPError, HTTPException, OSError) as failed:
         raise UndeliverableError(f"{type(failed).__name__}: {failed}"[:500]) from None
     finally:
-        pool.close()
+        connection.close()
+
+
+def _connection(target: Target) -> HTTPConnection:
+    if target.scheme != "https":
+        return HTTPConnection(target.address, target.port, timeout=CONNECT_SECONDS)
+    # The certificate must be that of the name, whose address was looked up.
+    return HTTPSConnection(
+        target.address, target.port, timeout=CONNECT_SECONDS, server_hostname=target.host
+    )
+
+
+@contextmanager
+def _ended_after(connection: HTTPConnection, seconds: float) -> Iterator[None]:
+    """Cut an open connection off if the block takes longer: reading it then ends or fails."""
+    opened = connection.sock
+    assert opened is not None
+
+    def cut() -> None:
+        with suppress(OSError):  # it is closed already
+            # Past TLS, whose own way of ending would take the other thread's state from it.
+            socket.socket.shutdown(opened, socket.SHUT_RDWR)
+
+    watch = threading.Timer(seconds, cut)
+    watch.daemon = True
+    watch.start()
+    try:
+        yield
+    finally:
+        watch.cancel()

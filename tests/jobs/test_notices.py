@@ -6,6 +6,8 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -216,10 +218,34 @@ def test_nobody_inside_is_called_unless_it_is_allowed(
         *((inside, False) for inside in ("169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1")),
         *((inside, False) for inside in ("::1", "fe80::1%eth0", "fd00::1", "::ffff:127.0.0.1")),
         *((inside, False) for inside in ("64:ff9b::7f00:1", "2002:7f00:1::", "::", "ff02::1")),
+        *((inside, False) for inside in ("64:ff9b:1::7f00:1", "fec0::1", "::10.0.0.1")),
     ],
 )
 def test_which_addresses_are_public(address: str, public: bool) -> None:
     assert webhooks.is_public(address) is public
+
+
+def test_an_answer_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhooks, "WHOLE_SECONDS", 0.2)
+    enough = threading.Event()
+
+    def answer_for_ever(listening: socket.socket) -> None:
+        opened, _ = listening.accept()
+        with opened, suppress(OSError):
+            while not enough.wait(0.01):
+                opened.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+            opened.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(2) as aside:
+        aside.submit(answer_for_ever, listening)
+        port = listening.getsockname()[1]
+        target = webhooks.Target("http", "localhost", "127.0.0.1", port, "/")
+        sent = aside.submit(webhooks.send, target, {}, b"{}")
+        try:
+            with pytest.raises(UndeliverableError):
+                sent.result(timeout=20)
+        finally:
+            enough.set()
 
 
 def test_a_name_is_looked_up_once_and_every_address_of_it_counts(
