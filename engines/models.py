@@ -22,6 +22,8 @@ __all__ = ["ModelError", "ModelFacts", "inspect", "read_facts"]
 BYTES = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "F16": 2, "BF16": 2, "I16": 2, "I8": 1, "U8": 1}
 GENERATOR, DISCRIMINATOR = "generator.", "discriminator."
 LONGEST_HEADER = 1024**2
+# Multiplying the sides of one that lists a million of them would take a processor for seconds.
+MOST_SIDES = 8
 SHOWN_NAME = 80
 
 
@@ -83,9 +85,11 @@ def _shapes(header: Mapping[str, Any], room: int) -> Shapes:
     for name, told in header.items():
         try:
             begin, end = (int(offset) for offset in told["data_offsets"])
+            if len(told["shape"]) > MOST_SIDES:
+                raise ValueError("no tensor of ours has so many sides")
             shape = tuple(int(side) for side in told["shape"])
             width = BYTES[told["dtype"]]
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             raise ModelError(f"its header describes {name[:SHOWN_NAME]} wrongly") from None
         if any(side < 0 for side in shape) or end - begin != width * math.prod(shape):
             raise ModelError(f"{name[:SHOWN_NAME]} is not as long as its shape says")

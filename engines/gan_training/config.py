@@ -54,7 +54,7 @@ def parse_config(text: str) -> ModelConfig:
             raise ModelError("the model was saved in a format that this version does not know")
         known["labels"] = tuple(known["labels"])
         config = ModelConfig(**known)
-    except (ValueError, KeyError, TypeError, AttributeError) as damage:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as damage:
         raise ModelError(f"the model's description cannot be read: {damage}") from damage
     _refuse_odd(config)
     return config
@@ -78,7 +78,7 @@ def _refuse_odd(config: ModelConfig) -> None:
     """A stranger's file must not make us build networks without bound."""
     if config.architecture not in ARCHITECTURES:
         raise ModelError(f"the model's architecture {config.architecture!r} is not known here")
-    if config.resolution not in RESOLUTIONS:
+    if type(config.resolution) is not int or config.resolution not in RESOLUTIONS:
         raise ModelError(f"the model's resolution {config.resolution!r} is none of {RESOLUTIONS}")
     for name, value, most in (("latent", config.latent, 1024), ("width", config.width, 256)):
         if type(value) is not int or not 1 <= value <= most:
@@ -87,3 +87,5 @@ def _refuse_odd(config: ModelConfig) -> None:
         raise ModelError("the model's labels are not at most 1000 names")
     if (config.conditional or config.styles) and not config.labels:
         raise ModelError("the model needs labels and names none")
+    if not isinstance(config.origin, dict):
+        raise ModelError("the model's origin is no list of what it came from")

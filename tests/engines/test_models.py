@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import json
+import math
 import struct
 import subprocess
 import sys
@@ -91,6 +92,10 @@ def _describe(**changes: Any) -> Any:
     return change
 
 
+def _deep_description(header: dict[str, Any]) -> None:
+    header["__metadata__"]["atelier_model"] = "[" * 100_000
+
+
 def _first(header: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = header["generator.begin.weight"]
     return found
@@ -104,8 +109,13 @@ def _first(header: dict[str, Any]) -> dict[str, Any]:
         (_describe(width=10**9), "width"),
         (_describe(width=8), "has the shape"),
         (_describe(resolution=64), "is missing|has the shape"),
+        (_describe(resolution=32.0), "resolution"),
+        (_describe(origin=5), "origin"),
         (_describe(unknown=1), "description cannot be read"),
+        (_deep_description, "description cannot be read"),
         (lambda header: _first(header).update(shape=[-1]), "not as long"),
+        (lambda header: _first(header).update(shape=[9] * 9), "wrongly"),
+        (lambda header: _first(header).update(shape=[math.inf]), "wrongly"),
         (lambda header: _first(header).update(dtype="Q4"), "wrongly"),
         (lambda header: _first(header).update(data_offsets=[0, 8, 9]), "wrongly"),
         (lambda header: header.update(more=[]), "wrongly"),
