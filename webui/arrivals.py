@@ -35,6 +35,8 @@ from webui import auth
 
 CHUNK = 256 * 1024
 FIELD_BYTES = 10_000
+# Fields are held in memory; no form of ours has so many.
+MOST_FIELDS = 20
 # What the multipart frame takes beside the files themselves: a head for each.
 FRAME_BYTES = 1_000_000 + 300 * MOST_PICTURES
 DECODER_BYTES = 4 * CHUNK
@@ -103,11 +105,14 @@ class _Intake:
         self._single: Path | None = None
         self._container: zipfile.ZipFile | None = None
         self._written: set[str] = set()
+        self._numbers: dict[str, int] = {}
 
     def hear(self, event: Event) -> None:
         """Take in the next piece of the body."""
         if isinstance(event, Field):
             self._field, self._value = event.name, b""
+            if len(self._arrived.fields) >= MOST_FIELDS:
+                raise RefusedError("bad_request")
         elif isinstance(event, File):
             self._field = None
             self._begin(event)
@@ -182,12 +187,14 @@ class _Intake:
         if self._container is None:
             target = self._folder / "container.zip"
             self._container = zipfile.ZipFile(target, "w", zipfile.ZIP_STORED)
-        name, number = self._name, 1
+        # From the number given last: thousands of one name must not be counted through each time.
+        name, number = self._name, self._numbers.get(self._name, 1)
         while name in self._written:  # files from several folders, sent without their folders
             number += 1
             stem, dot, suffix = self._name.rpartition(".")
             name = f"{stem} ({number}){dot}{suffix}" if dot else f"{self._name} ({number})"
         self._written.add(name)
+        self._numbers[self._name] = number
         entry = zipfile.ZipInfo(name)
         entry.file_size = path.stat().st_size
         with path.open("rb") as source, self._container.open(entry, "w") as sink:

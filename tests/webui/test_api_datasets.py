@@ -79,6 +79,20 @@ def test_many_files_become_one_set_with_their_folders(caller: Caller) -> None:
 def test_files_of_one_name_are_all_kept(caller: Caller) -> None:
     made = bring(caller, ("a.png", art("ink", 0)), ("a.png", art("ink", 1)))
     assert sent_names(caller, made) == ["a.png", "a (2).png"]
+    names = ("a (2).png", "a.png", "a.png", "a.png", "a (2).png")
+    made = bring(caller, *((name, art("ink", number)) for number, name in enumerate(names)))
+    assert sent_names(caller, made) == [
+        "a (2).png",
+        "a.png",
+        "a (3).png",
+        "a (4).png",
+        "a (2) (2).png",
+    ]
+
+
+def test_a_form_of_very_many_fields_is_not_held(caller: Caller) -> None:
+    many = {f"field{number}": "x" for number in range(21)}
+    problem(bring(caller, ZIP, **many), 400, "bad_request")
 
 
 def test_a_control_that_was_left_empty_brings_nothing(caller: Caller) -> None:
