@@ -107,7 +107,8 @@ def reset_password(session: Session, secret: str, new: str) -> UUID:
     if asker is None:
         raise RefusedError("link_spent")
     passwords.check(new, asker.name)
-    accounts.spend(session, secret, "reset")
+    if accounts.spend(session, secret, "reset") is None:  # another has used it in this moment
+        raise RefusedError("link_spent")
     _set_password(session, asker.owner_id, new)
     accounts.revoke_all(session, asker.owner_id, "session", "half", "reset")
     attempts.forgive(session, "account", people.fold(asker.name))

@@ -311,3 +311,18 @@ def test_one_invitation_taken_by_many_at_once_makes_one_account(quiet: Quiet) ->
 
     with ThreadPoolExecutor(4) as many:
         assert sorted(many.map(join, range(4))) == [303, 404, 404, 404]
+
+
+def test_one_reset_taken_by_many_at_once_sets_one_password(quiet: Quiet, caller: Caller) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    with quiet.database.begin() as session:
+        secret = people.make_reset(session, caller.owner, by="console")
+
+    def reset(number: int) -> int:
+        form = {"password": f"{PASSWORD} {number}", "repeated": f"{PASSWORD} {number}"}
+        client = quiet.app.test_client()
+        return client.post(f"/reset/{secret}", base_url=quiet.address, data=form).status_code
+
+    with ThreadPoolExecutor(4) as many:
+        assert sorted(many.map(reset, range(4))) == [303, 404, 404, 404]
