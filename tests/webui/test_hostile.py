@@ -17,7 +17,8 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import text
 
-from jobs import accounts, people
+from jobs import accounts, people, signing_in
+from jobs.refusals import RefusedError
 from jobs.roles import Role
 from jobs.settings import Settings
 from tests.webui.belongings import Belongings
@@ -326,3 +327,14 @@ def test_one_reset_taken_by_many_at_once_sets_one_password(quiet: Quiet, caller:
 
     with ThreadPoolExecutor(4) as many:
         assert sorted(many.map(reset, range(4))) == [303, 404, 404, 404]
+
+
+@pytest.mark.parametrize("name", ["ΣΟΦΟΣ", "İpek", "ÉLODIE"])
+def test_whoever_is_let_in_by_a_name_can_sign_in_with_it(quiet: Quiet, name: str) -> None:
+    with quiet.database.begin() as session:
+        made = people.create(session, name, PASSWORD, Role.ARTIST, by="console")
+    for spelling in (name, name.lower()):
+        proof = signing_in.sign_in(quiet.database, spelling, PASSWORD, "192.0.2.7")
+        assert proof.owner_id == made
+    with pytest.raises(RefusedError), quiet.database.begin() as session:
+        people.create(session, name.lower(), PASSWORD, Role.ARTIST, by="console")
