@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import tempfile
+from io import BytesIO
 from pathlib import Path
 
 from flask import Response, request
@@ -68,3 +69,11 @@ def copy(row: File, recipe: bool, form: str = "") -> Response | None:
     name_answer(made, name, "attachment" if asked else "inline")
     made.make_conditional(request)
     return made
+
+
+def label_small(made: Response, row: File) -> None:
+    """Label a thumbnail of a work that somebody outside is shown, as the work itself would be."""
+    policy = studio().settings.origin_label if is_work(row) else "off"
+    if policy != "off" and made.status_code == 200:
+        small = pictures.open_rgb(BytesIO(made.data))
+        made.data = origin.copy_of(small, "jpeg", None, policy)

@@ -116,6 +116,25 @@ def test_a_visible_mark_lies_in_a_corner_and_nowhere_else(
     assert caller.get(address).data == before, "what is stored has not changed"
 
 
+def test_what_a_link_shows_is_labelled_in_every_size(
+    quiet: Quiet,
+    caller: Caller,
+    picture: tuple[str, Image.Image],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    quiet.change(monkeypatch, origin_label="visible")
+    order = {"file_id": picture[0].split("/")[2], "days": 7}
+    link = caller.post("/links", json=order).get_json()["url"].partition("/shared/")[2]
+    for size in ("", "?size=1600", "?size=160"):
+        stranger = quiet.app.test_client()
+        answer = stranger.get(f"/shared/{link}/picture{size}", base_url=quiet.address)
+        assert b"trainedAlgorithmicMedia" in answer.data, size
+        shown = Image.open(BytesIO(answer.data)).convert("L")
+        corner = shown.crop((shown.width - 30, shown.height - 14, shown.width, shown.height))
+        black = sum(corner.histogram()[:40]) / corner.width / corner.height
+        assert black > 0.25, "the plate of the mark"
+
+
 def test_a_film_stays_a_film_and_carries_the_label(
     quiet: Quiet, caller: Caller, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

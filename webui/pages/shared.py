@@ -42,6 +42,7 @@ def shared_picture(link: str) -> Response:
         made = thumbnails.answer(
             file.sha256, lambda copy: studio().storage.fetch(file.sha256, copy)
         )
+        leaving.label_small(made, file)
     else:
         made = leaving.copy(file, shown.link.recipe) or stored_bytes(
             file.sha256, file.media_type, file.name
