@@ -20,6 +20,7 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
+from jobs import attempts
 from jobs.ids import new_id
 from jobs.models import Delivery, Job, NoticeWish, Webhook
 from jobs.refusals import Fault, RefusedError
@@ -33,6 +34,8 @@ WEBHOOKS_EACH = 10
 URL_LENGTH = 2000
 SECRET_PREFIX = "whsec_"  # noqa: S105  (what a secret begins with, by the standard)
 DELIVERIES_SHOWN = 100
+# A mail goes to whatever address somebody names: the studio's server is not lent for flooding one.
+REPLAYS_PER_HOUR = 30
 TOLD = (State.SUCCEEDED, State.FAILED)
 # One address, without anything that could end a header.
 ADDRESS = re.compile(r"[^\s@<>\",;:\\()\[\]]{1,64}@[A-Za-z0-9.-]{1,190}\.[A-Za-z0-9-]{2,63}")
@@ -108,6 +111,7 @@ def deliveries(session: Session, owner_id: UUID) -> Sequence[Delivery]:
 
 def replay(session: Session, owner_id: UUID, delivery_id: UUID) -> Delivery:
     """Deliver again, now, under the same id. Raises :class:`RefusedError`."""
+    attempts.meter(session, "replay", str(owner_id), REPLAYS_PER_HOUR, seconds=3600)
     row = session.execute(
         update(Delivery)
         .where(Delivery.id == delivery_id, Delivery.owner_id == owner_id)

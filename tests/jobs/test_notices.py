@@ -178,6 +178,20 @@ def test_it_is_tried_by_the_schedule_then_given_up_and_can_be_replayed(
     assert len({headers["webhook-id"] for headers, _ in receiver.heard}) == 1
 
 
+def test_deliveries_are_not_replayed_in_masses(ada: Studio, ben: Studio, tmp_path: Path) -> None:
+    for studio in (ada, ben):
+        wants(studio, mail="somebody@example.org")
+        ended(studio, tmp_path)
+    (row,) = outbox(ada)
+    for _ in range(notices.REPLAYS_PER_HOUR):
+        with ada.database.begin() as session:
+            notices.replay(session, ada.owner, row.id)
+    with pytest.raises(RefusedError, match="too_many_requests"), ada.database.begin() as session:
+        notices.replay(session, ada.owner, row.id)
+    with ben.database.begin() as session:
+        notices.replay(session, ben.owner, outbox(ben)[0].id)
+
+
 def test_a_redirect_is_not_followed_and_410_ends_a_webhook(
     ada: Studio, tmp_path: Path, receiver: Receiver, open_settings: Settings
 ) -> None:
