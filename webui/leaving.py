@@ -65,8 +65,7 @@ def copy(row: File, recipe: bool, form: str = "") -> Response | None:
     made.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
     made.set_etag(digest.hexdigest())
     name = row.name if media_type == row.media_type else f"{Path(row.name).stem}.{suffix}"
-    asked = {"download", "format", "recipe"} & request.args.keys()
-    name_answer(made, name, "attachment" if asked else "inline")
+    name_answer(made, name)
     made.make_conditional(request)
     return made
 

@@ -260,7 +260,10 @@ def test_a_dataset_in_use_is_not_deleted_and_says_by_what(desk: Desk, learning: 
         desk.person.ask(service.cancel, job_id)
         with desk.person.database.begin() as session:
             datasets.delete(session, desk.person.owner, dataset_id)
-        assert desk.person.ask(service.retry, job_id).reason == "bad_input"
+        with pytest.raises(RefusedError) as again:
+            desk.person.ask(service.retry, job_id)
+        told = [(fault.code, fault.values["value"]) for fault in again.value.faults]
+        assert told == [("unknown_file", str(dataset_id))]
 
 
 def test_a_version_outlives_the_one_it_was_made_from(desk: Desk) -> None:

@@ -101,7 +101,7 @@ def stored_bytes(sha256: str, media_type: str, name: str | None = None) -> Respo
     made.headers["Cache-Control"] = "private, max-age=31536000, immutable"
     made.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
     if name is not None:
-        name_answer(made, name, "attachment" if "download" in request.args else "inline")
+        name_answer(made, name)
     return made
 
 

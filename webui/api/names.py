@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from flask import Response
+from flask import Response, request
 
 
-def name_answer(made: Response, name: str, disposition: str) -> None:
+# Whoever asks for one of these wants a file to keep, not a picture to look at.
+KEPT = frozenset({"download", "format", "recipe"})
+
+
+def name_answer(made: Response, name: str) -> None:
     """Say what a download is called: RFC 6266, as header bytes are Latin-1 and names are not."""
+    disposition = "attachment" if KEPT & request.args.keys() else "inline"
     plain = name.encode("ascii", "replace").decode().replace("?", "_")
     made.headers.set(
         "Content-Disposition",
