@@ -6,7 +6,6 @@ from urllib.parse import quote
 
 from flask import Response, request
 
-
 # Whoever asks for one of these wants a file to keep, not a picture to look at.
 KEPT = frozenset({"download", "format", "recipe"})
 
