@@ -38,6 +38,7 @@ SABOTAGE = {
 }
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("promise", SABOTAGE)
 def test_the_judge_finds_a_promise_switched_off(promise: str) -> None:
     by = SABOTAGE[promise]

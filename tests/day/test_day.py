@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.day.day import opened
 
 
+@pytest.mark.proof
 def test_a_short_day_goes_well() -> None:
     with opened(flood=8) as day:
         told = day.live()

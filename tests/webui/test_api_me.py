@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import pytest
-from sqlalchemy import insert, text
+from sqlalchemy import insert, select
 
 from jobs import accounts, passwords, people
 from jobs.ids import new_id
@@ -27,8 +29,8 @@ def work_of(caller: Caller) -> str:
     """A picture that a job of this person made; its id."""
     job, id_ = caller.submit()["id"], new_id()
     with caller.quiet.database.begin() as session:
-        sha256 = session.execute(text("SELECT sha256 FROM blob LIMIT 1")).scalar_one()
-        row = {"id": id_, "owner_id": caller.owner, "sha256": sha256, "role": "result"}
+        sha256 = session.execute(select(File.sha256).where(File.id == UUID(caller.picture)))
+        row = {"id": id_, "owner_id": caller.owner, "sha256": sha256.scalar_one(), "role": "result"}
         more = {"job_id": job, "name": "work.png", "media_type": "image/png"}
         session.execute(insert(File).values(**row, **more))
     return str(id_)
