@@ -101,10 +101,11 @@ def _samples(known: Field, position: int, picked: Sequence[File]) -> list[sample
 
 
 def _own(session: Session, owner_id: UUID, reference: str) -> list[File]:
-    """The asker's newest works and uploads, each content once, samples left out."""
+    """The asker's newest works and uploads, each content once; samples and reports left out."""
     query = (
         select(File)
         .where(File.owner_id == owner_id, File.media_type.startswith(REFERENCE_MEDIA[reference]))
+        .where(File.role != "report")
         .order_by(File.id.desc())
         .limit(OWN_LOOKED_AT)
     )
