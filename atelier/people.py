@@ -74,18 +74,22 @@ class People(Transport):
         changed: Person = self._json("PATCH", "/me", body=changes)
         return changed
 
-    def change_password(self, current: str, new: str) -> None:
-        """Another password; every browser is signed out."""
-        body = {"current_password": current, "new_password": new}
+    def change_password(self, current: str, new: str, end_tokens: bool = False) -> None:
+        """Another password; every browser is signed out, and with ``end_tokens`` every token but
+        the one that asks ends.
+        """
+        body = {"current_password": current, "new_password": new, "end_tokens": end_tokens}
         self._send("POST", "/me/password", body=body)
 
-    def begin_second_factor(self) -> dict[str, str]:
+    def begin_second_factor(self, password: str) -> dict[str, str]:
         """``secret`` and ``url`` for an authenticator app; they count once a code confirms them."""
-        return dict(self._json("POST", "/me/second-factor"))
+        body = {"current_password": password}
+        return dict(self._json("POST", "/me/second-factor", body=body))
 
-    def confirm_second_factor(self, code: str) -> list[str]:
+    def confirm_second_factor(self, code: str, password: str) -> list[str]:
         """Turn the second factor on; the recovery codes are shown once."""
-        answer = self._json("POST", "/me/second-factor/confirm", body={"code": code})
+        body = {"code": code, "current_password": password}
+        answer = self._json("POST", "/me/second-factor/confirm", body=body)
         return list(answer["recovery_codes"])
 
     def remove_second_factor(self, password: str) -> None:

@@ -13,7 +13,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -132,6 +132,14 @@ def page(session: Session, wanted: Filter, size: int, before: int | None = None)
     if before is not None:
         query = query.where(AuditRow.id < before)
     return list(session.scalars(query))
+
+
+def last_targets(session: Session, actor: UUID, action: Action, within: timedelta) -> list[str]:
+    """What this person was the last of all to do ``action`` to, in so long."""
+    recent = AuditRow.at > func.clock_timestamp() - within
+    done = select(func.max(AuditRow.id)).where(AuditRow.action == str(action), recent)
+    theirs = AuditRow.id.in_(done.group_by(AuditRow.target)) & (AuditRow.actor_id == actor)
+    return list(session.scalars(select(AuditRow.target).where(theirs)))
 
 
 def seal(session: Session) -> AuditSeal | None:

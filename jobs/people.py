@@ -192,6 +192,8 @@ def change_role(session: Session, owner_id: UUID, role: str, by: By) -> None:
     if before != after:
         audit.record(session, by, Action.PERSON_ROLE, str(owner_id), before=before, after=after)
     owner.role = role
+    if role != Role.ADMINISTRATOR:
+        _take_back_links(session, owner_id, by)
 
 
 def change_limits(
@@ -207,8 +209,9 @@ def change_limits(
 
 
 def disable(session: Session, owner_id: UUID, by: By) -> None:
-    """Close an account: no sign-in, no token, no share link counts. Works and jobs stay; what runs
-    finishes, what waits is not started. The last administrator stays.
+    """Close an account: no sign-in, no token, no share link counts, nor any link by which they let
+    others in. Works and jobs stay; what runs finishes, what waits is not started. The last
+    administrator stays.
     """
     owner = get(session, owner_id)
     _check_not_last(session, owner)
@@ -216,6 +219,7 @@ def disable(session: Session, owner_id: UUID, by: By) -> None:
         audit.record(session, by, Action.PERSON_DISABLED, str(owner_id))
     owner.disabled_at = owner.disabled_at or session.execute(select(func.now())).scalar_one()
     accounts.revoke_all(session, owner_id, "session", "half", "login", "reset")
+    _take_back_links(session, owner_id, by)
     _rest(session, owner_id, FOREVER)
 
 
@@ -226,6 +230,16 @@ def enable(session: Session, owner_id: UUID, by: By) -> None:
         audit.record(session, by, Action.PERSON_ENABLED, str(owner_id))
     owner.disabled_at = None
     _rest(session, owner_id, None)
+
+
+def _take_back_links(session: Session, owner_id: UUID, by: By) -> None:
+    """Take back what somebody made as an administrator that would still let others in: their
+    invitations, and their links that set a password."""
+    mine = delete(Invitation).where(Invitation.invited_by == owner_id)
+    for invitation_id in session.scalars(mine.returning(Invitation.id)):
+        audit.record(session, by, Action.PERSON_UNINVITED, str(invitation_id))
+    for person_id in audit.last_targets(session, owner_id, Action.PERSON_RESET, RESET_LIFETIME):
+        accounts.revoke_all(session, UUID(person_id), "reset")
 
 
 def _rest(session: Session, owner_id: UUID, until: datetime | None) -> None:

@@ -77,6 +77,14 @@ REFUSALS: Mapping[str, Refusal] = {
     "second_factor_off": Refusal(
         409, N_("There is no second factor to have codes for."), N_("Turn it on first.")
     ),
+    "no_password": Refusal(
+        409,
+        N_("The account '%(name)s' has no password that could prove who asks."),
+        N_(
+            "Run 'atelier admin reset %(name)s' on the studio's machine: it prints a link that sets"
+            " one. A studio without accounts needs neither password nor second factor."
+        ),
+    ),
     "last_administrator": Refusal(
         409,
         N_("The studio's last administrator stays one."),

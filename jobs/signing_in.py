@@ -15,6 +15,10 @@ from jobs.models import Owner
 from jobs.refusals import Fault, RefusedError
 
 
+# What lets somebody in, or sets a password: gone with the password it came from.
+ENTRANCES: tuple[accounts.Scope, ...] = ("session", "half", "login", "reset")
+
+
 @dataclass(frozen=True)
 class Proof:
     """What a right password earns: a session, or half a one when a code is still to come."""
@@ -75,12 +79,13 @@ def prove_code(database: Database, owner_id: UUID, code: str) -> None:
 def prove_password(database: Database, owner_id: UUID, password: str) -> None:
     """Ask again for the password of somebody signed in; tries are bounded as at the sign-in.
 
-    Whoever never had one (the owner of a local studio) need not prove it.
+    Raises :class:`RefusedError`; ``no_password`` for whoever never had one (the owner of a local
+    studio): a token alone must not make the account another's.
     """
     with database.begin() as session:
         owner = people.get(session, owner_id)
         if owner.password is None:
-            return
+            raise RefusedError("no_password", name=owner.name)
         attempts.begin(session, "account", people.fold(owner.name), attempts.ACCOUNT)
     if not passwords.matches(owner.password, password):
         fault = Fault("/current_password", "wrong_password")
@@ -89,17 +94,23 @@ def prove_password(database: Database, owner_id: UUID, password: str) -> None:
         attempts.forgive(session, "account", people.fold(owner.name))
 
 
-def change_password(database: Database, by: Asker, current: str, new: str) -> None:
-    """Set another password; every other session ends. Raises :class:`RefusedError`."""
+def change_password(
+    database: Database, by: Asker, current: str, new: str, end_tokens: bool = False
+) -> None:
+    """Set another password; every other session ends, and with ``end_tokens`` every other token
+    for programs. Raises :class:`RefusedError`.
+    """
     passwords.check(new, by.name, "/new_password")
     prove_password(database, by.owner_id, current)
     with database.begin() as session:
         _set_password(session, by.owner_id, new)
-        accounts.revoke_all(session, by.owner_id, "session", "half", "reset", but=by.token_id)
+        gone: tuple[accounts.Scope, ...] = ("api",) if end_tokens else ()
+        accounts.revoke_all(session, by.owner_id, *ENTRANCES, *gone, but=by.token_id)
 
 
 def reset_password(session: Session, secret: str, new: str) -> UUID:
-    """Set a password with a link that an administrator made; every session ends.
+    """Set a password with a link that an administrator made; every session and token ends, as
+    whoever needs such a link cannot know who has them.
 
     Raises :class:`RefusedError`: ``link_spent``, or what is wrong with the password.
     """
@@ -110,7 +121,7 @@ def reset_password(session: Session, secret: str, new: str) -> UUID:
     if accounts.spend(session, secret, "reset") is None:  # another has used it in this moment
         raise RefusedError("link_spent")
     _set_password(session, asker.owner_id, new)
-    accounts.revoke_all(session, asker.owner_id, "session", "half", "reset")
+    accounts.revoke_all(session, asker.owner_id, *ENTRANCES, "api")
     attempts.forgive(session, "account", people.fold(asker.name))
     return asker.owner_id
 

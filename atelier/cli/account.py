@@ -65,31 +65,33 @@ def downloads(recipe: bool | None) -> None:
 @account.command()
 @password_option
 @click.option("--new-password", prompt=True, hide_input=True, confirmation_prompt=True)
-def password(password: str, new_password: str) -> None:
+@click.option("--end-tokens", is_flag=True, help="Also end all your other tokens for programs.")
+def password(password: str, new_password: str, end_tokens: bool) -> None:
     """Change your password; every browser is signed out."""
-    connect().change_password(password, new_password)
-    click.echo("Changed. Every browser is signed out.")
+    connect().change_password(password, new_password, end_tokens)
+    ended = " All other tokens have ended." if end_tokens else ""
+    click.echo(f"Changed. Every browser is signed out.{ended}")
 
 
 @account.command("second-factor")
 @click.option("--code", help="The code your app shows, to turn it on.")
-@click.option("--off", is_flag=True, help="Turn it off; asks for your password.")
-@click.option("--renew-codes", is_flag=True, help="Make new recovery codes; asks for the password.")
-def second_factor(code: str | None, off: bool, renew_codes: bool) -> None:
-    """Ask for a code of an authenticator app at every sign-in."""
+@click.option("--off", is_flag=True, help="Turn it off.")
+@click.option("--renew-codes", is_flag=True, help="Make new recovery codes.")
+@password_option
+def second_factor(code: str | None, off: bool, renew_codes: bool, password: str) -> None:
+    """Ask for a code of an authenticator app at every sign-in; takes your password."""
     studio = connect()
     if off:
-        studio.remove_second_factor(click.prompt("Password", hide_input=True))
+        studio.remove_second_factor(password)
         click.echo("The second factor is off.")
     elif renew_codes:
-        codes = studio.renew_recovery_codes(click.prompt("Password", hide_input=True))
-        click.echo("\n".join(codes))
+        click.echo("\n".join(studio.renew_recovery_codes(password)))
     elif code is not None:
-        codes = studio.confirm_second_factor(code)
+        codes = studio.confirm_second_factor(code, password)
         click.echo("The second factor is on. Keep these recovery codes; each works once:")
         click.echo("\n".join(codes))
     else:
-        begun = studio.begin_second_factor()
+        begun = studio.begin_second_factor(password)
         click.echo(f"Give this to your app:\n{begun['url']}")
         click.echo(f"or type this secret into it: {begun['secret']}")
         click.echo("Then: atelier account second-factor --code CODE")

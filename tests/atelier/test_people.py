@@ -121,21 +121,34 @@ def test_ones_own_account_from_the_command_line(cli: Cli, studio: Studio, owner:
     assert "nightly" in cli("tokens", "list").out
     assert cli("tokens", "revoke", made["id"]).status == 0
     assert cli("list", ATELIER_TOKEN=token).status == 1
-    begun = cli("account", "second-factor").out
-    assert "otpauth://totp/Atelier:Ada" in begun
+    begun = cli("account", "second-factor", "--password", "")
+    assert (begun.status, f"atelier admin reset {name}" in begun.err) == (1, True)
     assert cli("account", "sessions").out == "No browser is signed in.\n"
     assert cli("links", "list").out == "You share nothing.\n"
 
 
-def test_a_second_factor_is_turned_on_from_the_command_line(cli: Cli, database: Database) -> None:
+def test_a_second_factor_is_turned_on_from_the_command_line(
+    cli: Cli, database: Database, owner: UUID
+) -> None:
     import pyotp
 
-    secret = re.search(r"\b[A-Z2-7]{32}\b", cli("account", "second-factor").out)
+    from jobs import passwords
+
+    with database.begin() as session:
+        people.get(session, owner).password = passwords.hashed(PASSWORD)
+    known = ("--password", PASSWORD)
+    begun = cli("account", "second-factor", *known).out
+    assert "otpauth://totp/Atelier:" in begun
+    secret = re.search(r"\b[A-Z2-7]{32}\b", begun)
     assert secret
     code = pyotp.TOTP(secret[0]).now()
-    said = cli("account", "second-factor", "--code", code).out
+    said = cli("account", "second-factor", "--code", code, *known).out
     assert len(re.findall(r"^[a-z2-7-]{19}$", said, re.MULTILINE)) == 10
-    assert cli("account", "second-factor").status == 1
+    assert cli("account", "second-factor", *known).status == 1
+    token = cli("tokens", "make", "nightly").out.strip()
+    new = ("--new-password", "correct zebra battery staple")
+    assert cli("account", "password", *known, *new, "--end-tokens").status == 0
+    assert cli("list", ATELIER_TOKEN=token).status == 1
 
 
 def test_a_limited_person_reads_the_limit_the_use_and_what_to_do(

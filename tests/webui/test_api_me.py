@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+import pyotp
 import pytest
 from sqlalchemy import insert, select
 
@@ -114,11 +115,52 @@ def test_a_password_is_changed_with_the_one_of_now(quiet: Quiet, caller: Caller)
     with quiet.database.begin() as session:
         row = people.get(session, caller.owner)
         row.password = passwords.hashed(PASSWORD)
+    other = with_access(caller, Access.READ)
     new = {"new_password": "correct zebra battery staple"}
     wrong = caller.post("/me/password", json={**new, "current_password": "not it"})
     problem(wrong, 422, "invalid", "/current_password")
     right = caller.post("/me/password", json={**new, "current_password": PASSWORD})
     assert right.status_code == 204
+    assert other.get("/me").status_code == 200, "tokens end only where that is asked for"
+    again = {"new_password": PASSWORD, "current_password": new["new_password"]}
+    assert caller.post("/me/password", json={**again, "end_tokens": True}).status_code == 204
+    problem(other.get("/me"), 401, "unauthenticated")
+    assert caller.get("/me").status_code == 200, "the token that asks goes on"
+
+
+def test_a_second_factor_is_turned_on_with_the_password_alone(quiet: Quiet, caller: Caller) -> None:
+    with quiet.database.begin() as session:
+        people.get(session, caller.owner).password = passwords.hashed(PASSWORD)
+    for wrong in ({}, {"current_password": "not it"}):
+        begun = caller.post("/me/second-factor", json=wrong)
+        problem(begun, 422, "invalid", "/current_password")
+    known = {"current_password": PASSWORD}
+    secret = caller.post("/me/second-factor", json=known).get_json()["secret"]
+    code = {"code": pyotp.TOTP(secret).now()}
+    without = caller.post("/me/second-factor/confirm", json=code)
+    problem(without, 422, "invalid", "/current_password")
+    assert caller.get("/me").get_json()["second_factor"] is False
+    on = caller.post("/me/second-factor/confirm", json={**known, **code})
+    assert len(on.get_json()["recovery_codes"]) == 10
+    answers = [
+        caller.post("/me/recovery-codes", json={"current_password": str(number)}).status_code
+        for number in range(7)
+    ]
+    assert (answers[:5], answers[-1]) == ([422] * 5, 429), "a password can be guessed here"
+
+
+SECURED = ("password", "second-factor", "second-factor/confirm", "recovery-codes")
+
+
+@pytest.mark.parametrize("what", SECURED)
+def test_a_token_alone_secures_no_account_that_has_no_password(caller: Caller, what: str) -> None:
+    bodies = {"password": {"new_password": PASSWORD}, "second-factor/confirm": {"code": "1"}}
+    body = {"current_password": "", **bodies.get(what, {})}
+    told = problem(caller.post(f"/me/{what}", json=body), 409, "no_password")
+    assert f"atelier admin reset {caller.owner}" in told["hint"]
+    with caller.quiet.database.begin() as session:
+        owner = people.get(session, caller.owner)
+        assert (owner.password, owner.totp_secret, owner.totp_pending) == (None, None, None)
 
 
 def test_limits_of_ones_own_are_named_with_use_and_what_to_do(

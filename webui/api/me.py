@@ -1,9 +1,12 @@
 """``/me``: one's own account, over the API; ``/links``: works one shares.
 
-A password or a second factor is changed with the password, whatever token asks.
+A password or a second factor is changed with the password, whatever token asks: a token or a
+browser that fell into other hands must not lock its owner out.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from flask import Blueprint, Response, g, jsonify
 
@@ -44,17 +47,19 @@ def change() -> Response:
 
 @me.post("/password")
 def change_password() -> Made:
-    """Another password; every other session ends."""
+    """Another password; every other session ends, and with ``end_tokens`` every other token."""
     body = reading.json_object()
-    reading.only(body, frozenset({"current_password", "new_password"}))
+    reading.only(body, frozenset({"current_password", "new_password", "end_tokens"}))
     current, new = (reading.text(body, name) for name in ("current_password", "new_password"))
-    signing_in.change_password(studio().database, g.asker, current, new)
+    end_tokens = reading.typed(body, "end_tokens", bool, False)
+    signing_in.change_password(studio().database, g.asker, current, new, end_tokens)
     return _nothing()
 
 
 @me.post("/second-factor")
 def begin_second_factor() -> Response:
     """A secret for an authenticator app; it counts once a code confirms it."""
+    _prove_password()
     with studio().database.begin() as session:
         secret, address = second_factor.begin(session, owner_id())
     return _kept_nowhere(jsonify(secret=secret, url=address))
@@ -63,10 +68,9 @@ def begin_second_factor() -> Response:
 @me.post("/second-factor/confirm")
 def confirm_second_factor() -> Response:
     """The first code; answers the recovery codes, once."""
-    body = reading.json_object()
-    reading.only(body, frozenset({"code"}))
+    code = reading.text(_prove_password("code"), "code")
     with studio().database.begin() as session:
-        codes = second_factor.confirm(session, owner_id(), reading.text(body, "code"))
+        codes = second_factor.confirm(session, owner_id(), code)
     return _kept_nowhere(jsonify(recovery_codes=codes))
 
 
@@ -169,11 +173,13 @@ def _revoked(scope: accounts.Scope, token_id: str) -> Made:
     return _nothing()
 
 
-def _prove_password() -> None:
+def _prove_password(*more: str) -> dict[str, Any]:
+    """The body, once its ``current_password`` is right; it may hold ``more``."""
     body = reading.json_object()
-    reading.only(body, frozenset({"current_password"}))
+    reading.only(body, frozenset({"current_password", *more}))
     given = reading.text(body, "current_password")
     signing_in.prove_password(studio().database, owner_id(), given)
+    return body
 
 
 def _nothing() -> Made:

@@ -70,12 +70,14 @@ def change_profile() -> AnyResponse:
 @pages.post("/account/password")
 @_form
 def change_password() -> AnyResponse:
-    """Another password; every other session ends, and this one goes on under a new secret."""
+    """Another password; every other session ends, and tokens where that is ticked; this session
+    goes on under a new secret."""
     new = request.form.get("new_password", "")
     if request.form.get("repeated", "") != new:
         raise RefusedError("invalid", faults=[Fault("/repeated", "not_repeated")])
     current = request.form.get("current_password", "")
-    signing_in.change_password(studio().database, g.asker, current, new)
+    end_tokens = "end_tokens" in request.form
+    signing_in.change_password(studio().database, g.asker, current, new, end_tokens)
     with studio().database.begin() as session:
         cookie = accounts.issue(session, owner_id(), "session", accounts.SESSION_LIFETIME)
     return auth.give_session(redirect(url_for("pages.account_page"), 303), cookie)
@@ -85,6 +87,7 @@ def change_password() -> AnyResponse:
 @_form
 def begin_second_factor() -> None:
     """A secret for an authenticator app, shown until a code confirms it."""
+    _prove_password()
     with studio().database.begin() as session:
         second_factor.begin(session, owner_id())
 
@@ -93,6 +96,7 @@ def begin_second_factor() -> None:
 @_form
 def confirm_second_factor() -> AnyResponse:
     """The first code; the recovery codes are shown once."""
+    _prove_password()
     with studio().database.begin() as session:
         codes = second_factor.confirm(session, owner_id(), request.form.get("code", ""))
     return _page(codes=codes)

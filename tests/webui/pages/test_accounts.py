@@ -254,11 +254,14 @@ def test_a_link_of_an_administrator_sets_a_password_once(
     browser = signed_in(app, parts, person[1])
     with parts.database.begin() as session:
         secret = people.make_reset(session, person[0], by="console")
+        accounts.issue(session, person[0], "api", accounts.SESSION_LIFETIME)
     new = "correct zebra battery staple"
     assert stranger.get(f"/reset/{secret}")[0] == 200
     where = stranger.post(f"/reset/{secret}", password=new, repeated=new)
     assert where[::2] == (303, "/sign-in")
     assert browser.get("/account")[0] == 302, "a session of before the reset still counts"
+    with parts.database.begin() as session:
+        assert accounts.listed(session, person[0], "api") == [], "a token still counts"
     assert stranger.post(f"/reset/{secret}", password=new, repeated=new)[0] == 404
     assert sign_in(stranger, person[1], new)[0] == 303
 
@@ -267,14 +270,18 @@ def test_a_second_factor_is_asked_for_and_each_code_works_once(
     app: Flask, parts: Studio, person: tuple[UUID, str]
 ) -> None:
     browser = signed_in(app, parts, person[1])
-    browser.post("/account/second-factor/begin")
+    assert browser.post("/account/second-factor/begin", current_password="no")[0] == 422
+    assert "data:image/svg+xml" not in browser.page("/account")
+    known = {"current_password": PASSWORD}
+    browser.post("/account/second-factor/begin", **known)
     found = re.search(r"<code>([A-Z2-7]{32})</code>", browser.page("/account"))
     assert found
     assert "data:image/svg+xml" in browser.page("/account")
     totp = pyotp.TOTP(found[1])
-    assert browser.post("/account/second-factor/confirm", code="000000x")[0] == 422
+    assert browser.post("/account/second-factor/confirm", code="000000x", **known)[0] == 422
     now = time.time()
-    status, page, _ = browser.post("/account/second-factor/confirm", code=totp.at(now))
+    assert browser.post("/account/second-factor/confirm", code=totp.at(now))[0] == 422
+    status, page, _ = browser.post("/account/second-factor/confirm", code=totp.at(now), **known)
     codes = shown(page, "new-codes").split()
     assert (status, len(codes), len(set(codes))) == (200, 10, 10)
     assert shown_again_nowhere(browser, codes)

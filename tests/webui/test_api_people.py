@@ -1,0 +1,44 @@
+"""Administrators who are none any more: what they made to let others in ends with them."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import text
+
+from jobs import audit
+from jobs.roles import Role
+from tests.webui.quiet import Caller, Quiet
+
+
+def opens(quiet: Quiet, address: str) -> bool:
+    """Whether a link still leads somewhere, for whoever has it."""
+    path = "/" + address.split("/", 3)[3]
+    return quiet.app.test_client().get(path, base_url=quiet.address).status_code == 200
+
+
+@pytest.mark.parametrize("change", [{"role": "artist"}, {"disabled": True}])
+def test_links_of_who_was_an_administrator_let_nobody_in(
+    quiet: Quiet, administrator: Caller, caller: Caller, change: dict[str, object]
+) -> None:
+    gone = quiet.somebody(Role.ADMINISTRATOR)
+    people = f"/admin/people/{caller.owner}"
+
+    def link(by: Caller, path: str) -> str:
+        return str(by.post(path, json={}).get_json()["url"])
+
+    theirs = link(gone, "/admin/invitations")
+    other = link(administrator, "/admin/invitations")
+    reset = link(gone, f"{people}/reset")
+    renewed = quiet.somebody()
+    link(gone, f"/admin/people/{renewed.owner}/reset")
+    kept = link(administrator, f"/admin/people/{renewed.owner}/reset")
+    assert all(opens(quiet, address) for address in (theirs, other, reset, kept))
+    address = f"/admin/people/{gone.owner}"
+    assert administrator.ask("PATCH", address, json=change).status_code == 200
+    assert [opens(quiet, address) for address in (theirs, reset)] == [False, False]
+    assert [opens(quiet, address) for address in (other, kept)] == [True, True]
+    with quiet.database.begin() as session:
+        told = audit.page(session, audit.Filter(action="person.uninvited"), 1)
+        left = text("SELECT count(*) FROM invitation WHERE invited_by = :gone")
+        assert session.execute(left, {"gone": gone.owner}).scalar_one() == 0
+    assert [row.actor_id for row in told] == [administrator.owner]
