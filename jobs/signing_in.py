@@ -14,7 +14,6 @@ from jobs.database import Database
 from jobs.models import Owner
 from jobs.refusals import Fault, RefusedError
 
-
 # What lets somebody in, or sets a password: gone with the password it came from.
 ENTRANCES: tuple[accounts.Scope, ...] = ("session", "half", "login", "reset")
 
