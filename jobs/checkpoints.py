@@ -5,16 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
 from sqlalchemy.orm import Session
 
-from jobs.models import Checkpoint
+from jobs.models import Checkpoint, table
 
 NEWEST_KEPT = 3
 
 # By fence and step, which rise from one to the next, whatever the clocks of the machines say.
 _NEWEST_FIRST = (Checkpoint.fence.desc(), Checkpoint.step.desc())
 _BEST_FIRST = (Checkpoint.score.desc(), *_NEWEST_FIRST)
+_MINE = Checkpoint.job_id == bindparam("job")
+_NEWEST = select(Checkpoint.id).where(_MINE).order_by(*_NEWEST_FIRST).limit(NEWEST_KEPT)
+_BEST = (
+    select(Checkpoint.id)
+    .where(_MINE, Checkpoint.score.is_not(None))
+    .order_by(*_BEST_FIRST)
+    .limit(1)
+)
+_OTHERS = delete(table(Checkpoint)).where(
+    _MINE, Checkpoint.id.not_in(_NEWEST), Checkpoint.id.not_in(_BEST)
+)
 
 
 def newest_first(session: Session, job_id: UUID) -> Sequence[Checkpoint]:
@@ -25,12 +36,4 @@ def newest_first(session: Session, job_id: UUID) -> Sequence[Checkpoint]:
 
 def forget_others(session: Session, job_id: UUID) -> None:
     """Keep the newest three, and the best of those that have a score: of equals the newest."""
-    mine = Checkpoint.job_id == job_id
-    newest = select(Checkpoint.id).where(mine).order_by(*_NEWEST_FIRST).limit(NEWEST_KEPT)
-    scored = select(Checkpoint.id).where(mine, Checkpoint.score.is_not(None))
-    best = scored.order_by(*_BEST_FIRST).limit(1)
-    session.execute(
-        delete(Checkpoint)
-        .where(mine, Checkpoint.id.not_in(newest), Checkpoint.id.not_in(best))
-        .execution_options(synchronize_session=False)
-    )
+    session.execute(_OTHERS, {"job": job_id})

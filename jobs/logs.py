@@ -10,17 +10,26 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy import Select, func, insert, select
+from sqlalchemy import bindparam, func, insert, select
 from sqlalchemy.orm import Session
 
 from jobs import lease
 from jobs.lease import Hold
-from jobs.models import LogChunk
+from jobs.models import LogChunk, table
 
 BYTES_PER_JOB = 2 * 1024 * 1024
 FULL = b"(More than this is not kept of a job; the machines that run it have the rest.)\n"
 # A line is rarely longer: reading a tail starts this many bytes for each line before the end.
 USUAL_LINE_BYTES = 400
+
+_CHUNK = table(LogChunk)
+_ADD = insert(_CHUNK)
+_LAST = (
+    select(_CHUNK.c.start, _CHUNK.c.content)
+    .where(_CHUNK.c.job_id == bindparam("job"))
+    .order_by(_CHUNK.c.start.desc())
+    .limit(1)
+)
 
 
 def append(session: Session, hold: Hold, content: bytes) -> bool:
@@ -29,21 +38,20 @@ def append(session: Session, hold: Hold, content: bytes) -> bool:
     Raises FenceLostError when the attempt was outlived.
     """
     lease.confirm(session, hold)
-    last = session.execute(_last(hold.job_id)).one_or_none()
+    last = session.execute(_LAST, {"job": hold.job_id}).one_or_none()
     if last is not None and last.content == FULL:
         return False
     start = last.start + len(last.content) if last is not None else 0
     fits = start + len(content) <= BYTES_PER_JOB
     added = content if fits else FULL
-    session.execute(
-        insert(LogChunk).values(job_id=hold.job_id, start=start, fence=hold.fence, content=added)
-    )
+    row = {"job_id": hold.job_id, "start": start, "fence": hold.fence, "content": added}
+    session.execute(_ADD, row)
     return fits
 
 
 def size(session: Session, job_id: UUID) -> int:
     """How many bytes a job's log has."""
-    last = session.execute(_last(job_id)).one_or_none()
+    last = session.execute(_LAST, {"job": job_id}).one_or_none()
     return last.start + len(last.content) if last is not None else 0
 
 
@@ -77,8 +85,3 @@ def tail(session: Session, job_id: UUID, lines: int) -> bytes:
         if start == 0 or found.count(b"\n") > lines:
             return b"".join(found.splitlines(keepends=True)[-lines:])
         reach *= 4
-
-
-def _last(job_id: UUID) -> Select[int, bytes]:
-    last = select(LogChunk.start, LogChunk.content).where(LogChunk.job_id == job_id)
-    return last.order_by(LogChunk.start.desc()).limit(1)

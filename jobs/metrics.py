@@ -15,7 +15,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
-from jobs.models import MetricChunk
+from jobs.models import MetricChunk, table
 from jobs.series import Column, Columns, joined, packed, unpacked
 
 # About two million figures as engines measure them, packed.
@@ -24,6 +24,12 @@ BYTES_PER_JOB = 8 * 1024 * 1024
 BYTES_PER_CHUNK = 32 * 1024
 POINTS_PER_BUCKET = 8
 NO_END = 2**62
+
+_INSERT = upsert(table(MetricChunk))
+_KEEP = _INSERT.on_conflict_do_update(
+    index_elements=["job_id", "first"],
+    set_={name: _INSERT.excluded[name] for name in ("last", "fence", "content")},
+)
 
 
 def keep(session: Session, job_id: UUID, fence: int, columns: Columns) -> bool:
@@ -34,12 +40,8 @@ def keep(session: Session, job_id: UUID, fence: int, columns: Columns) -> bool:
     steps = [column.steps for column in columns.values() if len(column)]
     first, last = min(each[0] for each in steps), max(each[-1] for each in steps)
     content = packed(columns)
-    values = {"last": last, "fence": fence, "content": content}
-    session.execute(
-        upsert(MetricChunk)
-        .values(job_id=job_id, first=first, **values)
-        .on_conflict_do_update(index_elements=[MetricChunk.job_id, MetricChunk.first], set_=values)
-    )
+    row = {"job_id": job_id, "first": first, "last": last, "fence": fence, "content": content}
+    session.execute(_KEEP, row)
     return len(content) >= BYTES_PER_CHUNK
 
 

@@ -6,17 +6,27 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from jobs import closures, quotas
 from jobs.figures import SILENT
-from jobs.models import Job, OwnerShare, Slot
+from jobs.models import Job, OwnerShare, Slot, table
 from jobs.refusals import RefusedError
 from jobs.states import State
 
 FRESH = timedelta(seconds=5)
+
+_INSERT = upsert(table(Slot)).values(beat_at=func.clock_timestamp())
+_CHANGED = ("machine", "resource", "device", "standby", "beat_at")
+_OPEN = Slot.drained_at.is_(None) & closures.is_open(bindparam("queue"))
+_REGISTER, _REGISTER_VITALS = (
+    _INSERT.on_conflict_do_update(
+        index_elements=["name"], set_={name: _INSERT.excluded[name] for name in changed}
+    ).returning(_OPEN)
+    for changed in (_CHANGED, (*_CHANGED, "vitals"))
+)
 
 
 def register(
@@ -34,21 +44,18 @@ def register(
     It may not while it is drained, its queue paused or the studio under maintenance. ``vitals``
     is what was measured since the last time, if anything was.
     """
-    values: dict[str, Any] = {
+    row: dict[str, Any] = {
+        "name": name,
         "machine": machine,
         "resource": resource,
         "device": device,
         "standby": standby,
-        "beat_at": func.clock_timestamp(),
+        "queue": resource,
     }
+    register = _REGISTER
     if vitals is not None:
-        values["vitals"] = dict(vitals)
-    return session.execute(
-        upsert(Slot)
-        .values(name=name, **values)
-        .on_conflict_do_update(index_elements=[Slot.name], set_=values)
-        .returning(Slot.drained_at.is_(None) & closures.is_open(resource))
-    ).scalar_one()
+        row["vitals"], register = dict(vitals), _REGISTER_VITALS
+    return bool(session.execute(register, row).scalar_one())
 
 
 def listing(session: Session) -> list[tuple[Slot, Job | None]]:

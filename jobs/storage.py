@@ -23,9 +23,13 @@ from sqlalchemy import func
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from jobs.database import Database
-from jobs.models import Blob
+from jobs.models import Blob, table
 
 CHUNK = 1024 * 1024
+_INSERT = upsert(table(Blob)).values(touched_at=func.clock_timestamp())
+_TOUCH = _INSERT.on_conflict_do_update(
+    index_elements=["sha256"], set_={"touched_at": _INSERT.excluded.touched_at}
+)
 
 
 class StorageError(Exception):
@@ -218,13 +222,8 @@ class Storage:
 
 def touch(database: Database, stored: Stored) -> None:
     """Shield a blob from the sweep: from now on it counts as about to be referenced."""
-    now = func.clock_timestamp()
     with database.begin() as session:
-        session.execute(
-            upsert(Blob)
-            .values(sha256=stored.sha256, size=stored.size, touched_at=now)
-            .on_conflict_do_update(index_elements=[Blob.sha256], set_={"touched_at": now})
-        )
+        session.execute(_TOUCH, {"sha256": stored.sha256, "size": stored.size})
 
 
 def digest(path: Path) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jobs.models.base import Base
+from jobs.models.base import Base, table
 from jobs.models.jobs import (
     Cause,
     Checkpoint,
@@ -61,4 +61,5 @@ __all__ = [
     "Tally",
     "Token",
     "Webhook",
+    "table",
 ]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import CheckConstraint, DateTime, LargeBinary, MetaData, Text
+from sqlalchemy import CheckConstraint, DateTime, LargeBinary, MetaData, Table, Text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase
 
@@ -31,6 +31,11 @@ class Base(DeclarativeBase):
         list[str]: ARRAY(Text),
         bytes: LargeBinary,
     }
+
+
+def table(model: type[Base]) -> Table:
+    """A model's table, for statements that need no ORM."""
+    return cast(Table, model.__table__)
 
 
 def one_of(column: str, words: type[Word]) -> CheckConstraint:
