@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, delete, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -80,22 +80,22 @@ def asker(session: Session, secret: str, scope: Scope) -> Asker | None:
     is disabled.
     """
     found = session.execute(
-        select(Owner.id, Owner.name, Owner.role, Token.access, Token.id.label("token_id"))
+        select(
+            *(Owner.id, Owner.name, Owner.role, Token.access, Token.id.label("token_id")),
+            _long_unused().label("is_due"),
+        )
         .join(Token, Token.owner_id == Owner.id)
         .where(_counts(secret, scope), Owner.disabled_at.is_(None))
     ).one_or_none()
     if found is None:
         return None
-    now = func.clock_timestamp()
-    session.execute(
-        update(Token)
-        .where(
-            Token.id == found.token_id,
-            or_(Token.used_at.is_(None), Token.used_at < now - USED_EVERY),
+    if found.is_due:
+        session.execute(
+            update(Token)
+            .where(Token.id == found.token_id, _long_unused())
+            .values(used_at=func.clock_timestamp())
+            .execution_options(synchronize_session=False)
         )
-        .values(used_at=now)
-        .execution_options(synchronize_session=False)
-    )
     return Asker(found.id, Role(found.role), Access(found.access), found.token_id, found.name)
 
 
@@ -166,6 +166,10 @@ def make_token(session: Session, by: Asker, name: str, access: str, days: int) -
 def hashed(secret: str) -> bytes:
     """How a secret is stored. A plain hash is enough for 256 random bits: nothing to guess."""
     return hashlib.sha256(secret.encode("utf-8", "replace")).digest()
+
+
+def _long_unused() -> ColumnElement[bool]:
+    return or_(Token.used_at.is_(None), Token.used_at < func.clock_timestamp() - USED_EVERY)
 
 
 def _counts(secret: str, scope: Scope) -> Any:

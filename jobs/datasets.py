@@ -87,7 +87,8 @@ def receive(
         known = _sent_already(session, owner_id, brought, stored.sha256)
         if known is not None:
             return known
-        quotas.check_disk(session, owner_id, stored.size, settings)
+        owned = quotas.limits_of(session, owner_id, settings)
+        quotas.check_disk(session, owner_id, stored.size, owned)
         return _insert(session, owner_id, brought, upload_sha256=stored.sha256, base_sha256=base)
 
 
@@ -97,7 +98,7 @@ def draw(
     """Have a set of sample art drawn. Raises :class:`RefusedError`."""
     order.check()
     _checked(session, owner_id, brought)
-    quotas.check_disk(session, owner_id, 1, settings)
+    quotas.check_disk(session, owner_id, 1, quotas.limits_of(session, owner_id, settings))
     return _insert(session, owner_id, brought, samples=vars(order))
 
 

@@ -37,7 +37,8 @@ def upload_picture(
     facts = pictures.inspect(source)
     stored = storage.put(database, source)
     with database.begin() as session:
-        quotas.check_disk(session, owner_id, stored.size, settings)
+        owned = quotas.limits_of(session, owner_id, settings)
+        quotas.check_disk(session, owner_id, stored.size, owned)
         return session.execute(
             insert(File)
             .values(

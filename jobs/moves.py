@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from jobs import notices
+from jobs.ids import new_id
 from jobs.models import Event, Job, Owner, OwnerShare, Tally
 from jobs.states import ENDED, MOVES, Reason, State, Wanted
 
@@ -31,16 +32,19 @@ class UnknownJobError(Exception):
 
 def lock_share(session: Session, owner_id: UUID, resource: str) -> OwnerShare:
     """Lock the owner's share of a resource, made at its first use with the owner's own limits."""
-    limits = select(Owner.running_limit, Owner.gpu_hours_limit).where(Owner.id == owner_id)
-    first = limits.add_columns(literal(owner_id), literal(resource))
-    columns = ["running_limit", "gpu_hours_limit", "owner_id", "resource"]
-    session.execute(upsert(OwnerShare).from_select(columns, first).on_conflict_do_nothing())
-    return session.execute(
+    share = (
         select(OwnerShare)
         .where(OwnerShare.owner_id == owner_id, OwnerShare.resource == resource)
         .with_for_update()
         .execution_options(populate_existing=True)
-    ).scalar_one()
+    )
+    if (known := session.execute(share).scalar_one_or_none()) is not None:
+        return known
+    limits = select(Owner.running_limit, Owner.gpu_hours_limit).where(Owner.id == owner_id)
+    first = limits.add_columns(literal(owner_id), literal(resource))
+    columns = ["running_limit", "gpu_hours_limit", "owner_id", "resource"]
+    session.execute(upsert(OwnerShare).from_select(columns, first).on_conflict_do_nothing())
+    return session.execute(share).scalar_one()
 
 
 def lock_job(session: Session, job_id: UUID, owner_id: UUID | None = None) -> Job:
@@ -130,6 +134,27 @@ def move(
     return fresh
 
 
+def enter(session: Session, owner_id: UUID, **values: Any) -> Job:
+    """A new job enters the queue: its row, its first event and the counts, in one statement.
+
+    The owner's share must be locked. ``values`` are its columns but for state and numbers.
+    """
+    job = Job(id=new_id(), owner_id=owner_id, **values)
+    data = {"from": None, "to": str(State.QUEUED), "by": "owner"}
+    told = insert(Event).values(job_id=job.id, seq=1, type="status", data=data)
+    entered = (
+        insert(Job)
+        .values(id=job.id, owner_id=owner_id, **values, state=str(State.QUEUED), seq=1)
+        .add_cte(
+            _counted(owner_id, job.resource, {State.QUEUED: +1}).cte("counted"),
+            _tallied(job, None, State.QUEUED, None, 0.0).cte("tallied"),
+            told.cte("told"),
+        )
+        .returning(Job)
+    )
+    return session.execute(entered).scalar_one()
+
+
 def _counted(owner_id: UUID, resource: str, changes: dict[State, int]) -> Update:
     started = changes.get(State.RUNNING, 0)
     values: dict[str, Any] = {
@@ -142,13 +167,6 @@ def _counted(owner_id: UUID, resource: str, changes: dict[State, int]) -> Update
         update(OwnerShare)
         .where(OwnerShare.owner_id == owner_id, OwnerShare.resource == resource)
         .values(**values)
-    )
-
-
-def count(session: Session, owner_id: UUID, resource: str, changes: dict[State, int]) -> None:
-    """Keep a locked share's counts in step with the states, and when it was last served."""
-    session.execute(
-        _counted(owner_id, resource, changes).execution_options(synchronize_session=False)
     )
 
 
@@ -186,14 +204,9 @@ def _tallied(
     return first.on_conflict_do_update(index_elements=list(key), set_=more)
 
 
-def append_event(session: Session, job: Job, type_: str, data: dict[str, Any]) -> None:
-    """Append an event under the number that the job's row was just given."""
-    session.execute(insert(Event).values(job_id=job.id, seq=job.seq, type=type_, data=data))
-
-
 def note(session: Session, job: Job, type_: str, data: dict[str, Any]) -> None:
     """Append an event to a locked job that changes no state."""
     job.seq += 1
     job.version += 1
     session.flush()
-    append_event(session, job, type_, data)
+    session.execute(insert(Event).values(job_id=job.id, seq=job.seq, type=type_, data=data))

@@ -138,9 +138,8 @@ def may_run(running_limit: int) -> ColumnElement[bool]:
     return (OwnerShare.running < own) & rested
 
 
-def check_waiting(session: Session, share: OwnerShare, settings: Settings) -> None:
+def check_waiting(session: Session, share: OwnerShare, owned: Limits) -> None:
     """Raises :class:`RefusedError` when one more job may not wait on the locked ``share``."""
-    owned = limits_of(session, share.owner_id, settings)
     if share.waiting >= owned.waiting:
         raise RefusedError("queue_full", used=share.waiting, limit=owned.waiting)
     if share.resource == "gpu" and owned.gpu_hours:
@@ -183,12 +182,11 @@ def note_gpu(session: Session, owner_id: UUID, seconds: float) -> None:
     )
 
 
-def check_disk(session: Session, owner_id: UUID, coming: int, settings: Settings) -> None:
+def check_disk(session: Session, owner_id: UUID, coming: int, owned: Limits) -> None:
     """Raises :class:`RefusedError` when ``coming`` bytes more are too many; what is kept in the
     same transaction cannot pass the limit beside another.
     """
-    limit = limits_of(session, owner_id, settings).disk_bytes
-    if not limit:
+    if not (limit := owned.disk_bytes):
         return
     session.execute(select(Owner.id).where(Owner.id == owner_id).with_for_update(key_share=True))
     used = disk_bytes(session, owner_id)

@@ -22,9 +22,8 @@ from engines import media
 from engines.kind import Kind, Params
 from engines.registry import KINDS
 from jobs import awaiting, closures, quotas
-from jobs.ids import new_id
 from jobs.models import Checkpoint, Dataset, File, IdempotencyKey, Job, Slot
-from jobs.moves import UnknownJobError, append_event, count, lock_job, lock_share, move, note, tally
+from jobs.moves import UnknownJobError, enter, lock_job, lock_share, move, note
 from jobs.refusals import Fault, RefusedError
 from jobs.settings import Settings
 from jobs.states import ENDED, Reason, State, Wanted
@@ -67,8 +66,9 @@ def submit(session: Session, owner_id: UUID, order: Order, settings: Settings) -
     # Before the inputs, which whoever deletes a job locks after it.
     share = lock_share(session, owner_id, resource)
     inputs = _resolved_inputs(session, owner_id, params)
-    quotas.check_waiting(session, share, settings)
-    quotas.check_disk(session, owner_id, 1, settings)
+    owned = quotas.limits_of(session, owner_id, settings)
+    quotas.check_waiting(session, share, owned)
+    quotas.check_disk(session, owner_id, 1, owned)
     job = _insert(session, owner_id, order, params, inputs, resource)
     job = awaiting.settle(session, job)
     if order.idempotency_key is not None:
@@ -304,29 +304,19 @@ def _insert(
     inputs: dict[str, str | None],
     resource: str,
 ) -> Job:
-    job = session.execute(
-        insert(Job)
-        .values(
-            id=new_id(),
-            owner_id=owner_id,
-            kind=order.kind,
-            given=dict(order.params),
-            params=params.model_dump(mode="json"),
-            inputs=inputs,
-            resource=resource,
-            priority=order.priority,
-            tags=list(order.tags),
-            parent_id=order.parent_id,
-            deadline_at=order.deadline_at,
-            state=str(State.QUEUED),
-            seq=1,
-        )
-        .returning(Job)
-    ).scalar_one()
-    count(session, owner_id, resource, {State.QUEUED: +1})
-    tally(session, job, None, State.QUEUED)
-    append_event(session, job, "status", {"from": None, "to": str(State.QUEUED), "by": "owner"})
-    return job
+    return enter(
+        session,
+        owner_id,
+        kind=order.kind,
+        given=dict(order.params),
+        params=params.model_dump(mode="json"),
+        inputs=inputs,
+        resource=resource,
+        priority=order.priority,
+        tags=list(order.tags),
+        parent_id=order.parent_id,
+        deadline_at=order.deadline_at,
+    )
 
 
 def _known_order(session: Session, owner_id: UUID, order: Order) -> Job | None:

@@ -47,7 +47,8 @@ def check_room(size: int) -> None:
     """
     parts = studio()
     with parts.database.begin() as session:
-        quotas.check_disk(session, owner_id(), size, parts.settings)
+        owned = quotas.limits_of(session, owner_id(), parts.settings)
+        quotas.check_disk(session, owner_id(), size, owned)
 
 
 def owner_id() -> UUID:

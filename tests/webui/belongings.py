@@ -12,9 +12,8 @@ from sqlalchemy.orm import Session
 from engines import media
 from jobs import accounts, notices, people, service, shares, slots
 from jobs.ids import new_id
-from jobs.models import Checkpoint, Dataset, Delivery, File, Frame, Job, ShareLink, Token
-from jobs.moves import append_event, count, lock_share
-from jobs.states import State
+from jobs.models import Checkpoint, Dataset, Delivery, File, Frame, ShareLink, Token
+from jobs.moves import enter, lock_share
 from tests.webui.quiet import Caller, png
 
 DAY = timedelta(days=1)
@@ -112,22 +111,17 @@ PART_OF = (
 def _job(session: Session, owner: UUID, file_id: str, sha256: str) -> UUID:
     given = {"content": file_id, "styles": [file_id], "preset": "draft"}
     params = service.validated(service.kind_named("style_transfer"), given)
-    values = {
-        "id": new_id(),
-        "owner_id": owner,
-        "kind": "style_transfer",
-        "given": given,
-        "params": params.model_dump(mode="json"),
-        "inputs": {file_id: sha256},
-        "resource": "cpu",
-        "state": str(State.QUEUED),
-        "preview_sha256": sha256,
-        "seq": 1,
-    }
     lock_share(session, owner, "cpu")
-    job = session.execute(insert(Job).values(values).returning(Job)).scalar_one()
-    count(session, owner, "cpu", {State.QUEUED: +1})
-    append_event(session, job, "status", {"from": None, "to": str(State.QUEUED), "by": "owner"})
+    job = enter(
+        session,
+        owner,
+        kind="style_transfer",
+        given=given,
+        params=params.model_dump(mode="json"),
+        inputs={file_id: sha256},
+        resource="cpu",
+        preview_sha256=sha256,
+    )
     return job.id
 
 
