@@ -203,7 +203,7 @@ def finish(session: Session, hold: Hold, works: Sequence[Work], run_seconds: flo
     A cancel that was acknowledged before stays one: the results are then left out.
     """
     job = _held(session, hold)
-    if job.wanted == str(Wanted.CANCEL):
+    if job.wanted == Wanted.CANCEL:
         _end(session, job, State.CANCELED, Reason.CANCELED_BY_USER, run_seconds)
         return
     for position, work in enumerate(works):
@@ -289,10 +289,12 @@ def _end(
     details: dict[str, Any] | None = None,
     **values: Any,
 ) -> State:
-    """Where it is to go, unless its owner was told meanwhile that it will not, or will, go on."""
-    if target in (State.QUEUED, State.PAUSED) and job.wanted == Wanted.CANCEL:
+    """Where it is to go, unless its owner was told meanwhile where it will: who was told that it
+    is canceled finds it so however it ended, and who was told that it rests finds it resting."""
+    if job.wanted == Wanted.CANCEL:
         target, reason, error = State.CANCELED, Reason.CANCELED_BY_USER, None
-    if target is State.QUEUED and job.wanted == Wanted.PAUSE:
+    elif target in (State.QUEUED, State.PAUSED) and job.wanted == Wanted.PAUSE:
+        # Not for a full disk either: what rests for that goes on by itself.
         target, reason = State.PAUSED, Reason.PAUSED_BY_USER
     elif reason is Reason.PAUSED_BY_USER and job.wanted == Wanted.RUN:
         # Resumed while its process was stopping, which nothing takes back.

@@ -27,6 +27,7 @@ from tests.jobs.conftest import SHA256
 
 LEASE = 30.0
 STORED = Stored(SHA256, 1)
+NO_WORDS = {"message": "Up to size = 256 it did."}
 
 
 def order(person: Studio, **frame: Any) -> UUID:
@@ -216,22 +217,38 @@ def test_five_deaths_at_one_checkpoint_are_poison_but_progress_forgives(
     assert ada.job(job_id).reason == Reason.POISONED
 
 
-@pytest.mark.parametrize("end", ["requeue", "pause", "success"])
+ENDINGS: dict[str, Callable[[Any, Hold], object]] = {
+    "success": lambda s, hold: lease.finish(
+        s, hold, [Work("result", "a.png", "image/png", STORED, 64, 64)], 1.0
+    ),
+    "requeue": lambda s, hold: lease.stop(s, hold, State.QUEUED, Reason.WORKER_STOPPED, 0.0),
+    "pause": lambda s, hold: lease.stop(s, hold, State.PAUSED, Reason.PAUSED_BY_USER, 0.0),
+    "full disk": lambda s, hold: lease.stop(s, hold, State.PAUSED, Reason.DISK_FULL, 0.0),
+    "deadline": lambda s, hold: lease.stop(s, hold, State.FAILED, Reason.TIMED_OUT, 0.0),
+    "failure": lambda s, hold: lease.stop(
+        s, hold, State.FAILED, Reason.BAD_INPUT, 0.0, {"message": "It cannot be read."}
+    ),
+    "poison": lambda s, hold: lease.runner_died(s, hold, Reason.WORKER_LOST, "SIGSEGV", 0.0),
+    "memory": lambda s, hold: lease.ran_out_of_memory(
+        s, hold, 0.0, NO_WORDS, pieces=False, killed=False
+    ),
+}
+
+
+@pytest.mark.parametrize("end", ENDINGS)
 def test_an_acknowledged_cancel_wins_over_whatever_end_comes_after_it(
     workshop: Database, ada: Studio, end: str
 ) -> None:
-    """Neither a worker that stops for itself nor one that just finished overrules it."""
+    """Neither a worker that stops for itself nor one that just finished or broke overrules it."""
     job_id = order(ada)
     hold = claimed(workshop).hold
-    ada.ask(service.cancel, job_id)
-    work = Work("result", "a.png", "image/png", STORED, 64, 64)
     with workshop.begin() as session:
-        if end == "success":
-            lease.finish(session, hold, [work], 1.0)
-        else:
-            target = State.QUEUED if end == "requeue" else State.PAUSED
-            lease.stop(session, hold, target, Reason.WORKER_STOPPED, 0.0)
-    assert ada.job(job_id).state == State.CANCELED
+        session.execute(update(Job).values(deaths=lease.DEATHS_TOLERATED - 1))
+    ada.ask(service.cancel, job_id)
+    with workshop.begin() as session:
+        ENDINGS[end](session, hold)
+    job = ada.job(job_id)
+    assert (job.state, job.reason, job.error) == ("canceled", "canceled_by_user", None)
     assert ada.outputs(job_id) == []
 
 
@@ -282,9 +299,6 @@ def test_an_unknown_hold_is_a_lost_fence(workshop: Database) -> None:
         lease.beat(session, Hold(new_id(), 1), LEASE)
 
 
-NO_WORDS = {"message": "Up to size = 256 it did."}
-
-
 def out_of_memory(database: Database, *, pieces: bool, killed: bool) -> State:
     """What becomes of the next job, whose memory runs out."""
     hold = claimed(database).hold
@@ -329,7 +343,7 @@ def test_a_run_without_pieces_that_says_itself_that_it_does_not_fit_fails_at_onc
     assert ada.job(job_id).error == NO_WORDS
 
 
-@pytest.mark.parametrize("end", ["died", "worker stopped", "out of memory"])
+@pytest.mark.parametrize("end", ["died", "worker stopped", "full disk", "out of memory"])
 def test_an_acknowledged_pause_holds_whatever_else_ends_the_run(
     workshop: Database, ada: Studio, end: str
 ) -> None:
@@ -339,6 +353,8 @@ def test_an_acknowledged_pause_holds_whatever_else_ends_the_run(
     with workshop.begin() as session:
         if end == "died":
             lease.runner_died(session, hold, Reason.WORKER_LOST, "SIGKILL", 1.0)
+        elif end == "full disk":
+            lease.stop(session, hold, State.PAUSED, Reason.DISK_FULL, 1.0)
         elif end == "worker stopped":
             lease.stop(session, hold, State.QUEUED, Reason.WORKER_STOPPED, 1.0)
         else:
