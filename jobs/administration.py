@@ -6,6 +6,7 @@ second time it finds nothing to change, and then writes nothing. ``by`` is the a
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -19,7 +20,7 @@ from jobs.database import Database
 from jobs.models import Checkpoint, Closure, Job, OwnerShare, Slot
 from jobs.moves import UnknownJobError, lock_job, move, note
 from jobs.refusals import Fault, RefusedError
-from jobs.service import PRIORITIES, shown_status
+from jobs.service import PRIORITIES, hold_inputs, shown_status
 from jobs.states import ENDED, Reason, State, Wanted
 
 REASON_LENGTH = 500
@@ -150,10 +151,14 @@ def move_to_front(session: Session, by: UUID, job_id: UUID, reason: str = "") ->
 def requeue(
     session: Session, by: UUID, job_id: UUID, reason: str = "", from_start: bool = False
 ) -> Job:
-    """Queue anybody's failed job again, from its newest checkpoint or from its start."""
+    """Queue anybody's failed job again, from its newest checkpoint or from its start.
+
+    Raises :class:`RefusedError` where it is gone, or what it was to be made from.
+    """
     job = _locked(session, job_id)
     if job.state != State.FAILED:
         return job
+    hold_inputs(session, job)
     before = {"status": job.state, "reason": job.reason}
     if from_start:
         session.execute(delete(Checkpoint).where(Checkpoint.job_id == job.id))
@@ -189,10 +194,11 @@ def requeue_many(
         ids = session.scalars(oldest).all()
     done = []
     for job_id in ids:
-        with database.begin() as session:
-            job = requeue(session, by, job_id, why, from_start)
-        if job.state == State.QUEUED:
-            done.append(job)
+        with suppress(RefusedError):  # gone since it was found, or what it was to be made from is
+            with database.begin() as session:
+                job = requeue(session, by, job_id, why, from_start)
+            if job.state == State.QUEUED:
+                done.append(job)
     return done
 
 

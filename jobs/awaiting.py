@@ -56,8 +56,7 @@ def settle(session: Session, job: Job) -> Job:
     checked, into the queue when all are ready, to its end when one cannot be used."""
     if job.state != State.QUEUED and not awaits(job):
         return job
-    references = [found for found in _references(job) if found.to == "dataset"]
-    inputs, faults = resolved(session, job.owner_id, references)
+    inputs, faults = resolved(session, job.owner_id, _sets(job))
     if faults:
         return _fail(session, job, faults[0])
     known = {**job.inputs, **inputs}
@@ -68,7 +67,19 @@ def settle(session: Session, job: Job) -> Job:
     if not ready and job.state == State.QUEUED:
         reason = Reason.AWAITING_DATASET
         return move(session, job, State.PAUSED, by="studio", reason=reason, inputs=known)
+    if job.inputs != known:  # checked while its owner had it rest, or canceled
+        job.inputs = known
+        session.flush()
     return job
+
+
+def _sets(job: Job) -> list[Referred]:
+    """The sets that a job names. One whose pack is not known yet counts also where its parameters
+    do not tell: they may be of an older version of the kind."""
+    named = [found for found in _references(job) if found.to == "dataset"]
+    told = {found.id for found in named}
+    unknown = [id_ for id_, sha256 in job.inputs.items() if sha256 is None and id_ not in told]
+    return [*named, *(Referred("", "dataset", id_) for id_ in unknown)]
 
 
 def _references(job: Job) -> Iterable[Referred]:

@@ -27,8 +27,8 @@ class History:
         if seq != self.seq + 1:
             self._miss(seq - 1)
         self.seq = seq
-        if type_ == "wanted":
-            self.known["wanted"] = data.get("wanted")
+        if type_ in ("wanted", "reason"):
+            self.known[type_] = data.get(type_)
         elif type_ == "status":
             self._move(data)
 

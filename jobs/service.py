@@ -112,10 +112,16 @@ def cancel(session: Session, owner_id: UUID, job_id: UUID) -> Job:
 
 
 def pause(session: Session, owner_id: UUID, job_id: UUID) -> Job:
-    """Rest at a checkpoint. A running job becomes ``paused`` once its process is gone."""
+    """Rest at a checkpoint. A running job becomes ``paused`` once its process is gone.
+
+    One that rests already, and would go on by itself, stays at rest until it is resumed.
+    """
     job = mine(session, owner_id, job_id)
     if job.state == State.QUEUED:
         return move(session, job, State.PAUSED, by="owner", reason=Reason.PAUSED_BY_USER)
+    if job.state == State.PAUSED and job.reason != Reason.PAUSED_BY_USER:
+        job.reason = str(Reason.PAUSED_BY_USER)
+        note(session, job, "reason", {"reason": job.reason, "by": "owner"})
     if job.state == State.RUNNING and job.wanted == Wanted.RUN:
         job.wanted = str(Wanted.PAUSE)
         note(session, job, "wanted", {"wanted": str(Wanted.PAUSE), "by": "owner"})
@@ -131,7 +137,8 @@ def resume(session: Session, owner_id: UUID, job_id: UUID) -> Job:
     if awaiting.awaits(job):
         return job
     if job.state == State.PAUSED:
-        return move(session, job, State.QUEUED, by="owner", reason=Reason.RESUMED_BY_USER)
+        job = move(session, job, State.QUEUED, by="owner", reason=Reason.RESUMED_BY_USER)
+        return awaiting.settle(session, job)
     if job.state == State.RUNNING and job.wanted == Wanted.PAUSE:
         job.wanted = str(Wanted.RUN)
         note(session, job, "wanted", {"wanted": str(Wanted.RUN), "by": "owner"})
@@ -146,7 +153,7 @@ def retry(session: Session, owner_id: UUID, job_id: UUID, from_start: bool = Fal
     job = mine(session, owner_id, job_id)
     if job.state not in (State.FAILED, State.CANCELED):
         return job
-    _check_inputs_left(session, job)
+    hold_inputs(session, job)
     if from_start:
         session.execute(delete(Checkpoint).where(Checkpoint.job_id == job.id))
         job.best_score = None
@@ -218,14 +225,15 @@ def shown_status(job: Job) -> str:
     return job.state
 
 
-def _check_inputs_left(session: Session, job: Job) -> None:
-    """Refuse a job whose inputs were deleted since."""
+def hold_inputs(session: Session, job: Job) -> None:
+    """Refuse a locked job whose inputs were deleted since; whoever deletes what is left waits until
+    this transaction ends, and then finds the job. Raises :class:`RefusedError`."""
     wanted = [UUID(id_) for id_ in job.inputs]
-    left = {
-        id_
-        for table in (File, Dataset)
-        for id_ in session.scalars(select(table.id).where(table.id.in_(wanted)))
-    }
+    left: set[UUID] = set()
+    for table in (File, Dataset):
+        # In the order in which whoever deletes several takes them.
+        query = select(table.id).where(table.id.in_(wanted)).order_by(table.id)
+        left.update(session.scalars(query.with_for_update(read=True, key_share=True)))
     faults = [
         Fault("/params", "unknown_file", {"value": str(id_)}) for id_ in wanted if id_ not in left
     ]
@@ -272,6 +280,7 @@ def _resolved_inputs(session: Session, owner_id: UUID, params: Params) -> dict[s
         select(File.id, File.sha256, File.media_type)
         .where(File.owner_id == owner_id, File.id.in_([UUID(found.id) for found in files]))
         # Whoever deletes a file waits until the job is there, and then finds it.
+        .order_by(File.id)
         .with_for_update(read=True, key_share=True)
     )
     mine = {str(row.id): row for row in rows}

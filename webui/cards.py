@@ -106,9 +106,9 @@ class Card:
 
     @property
     def actions(self) -> tuple[str, ...]:
-        """What may be asked of it now; one that waits for its dataset goes on by itself."""
-        offered = ACTIONS[self.status]
-        return tuple(act for act in offered if act != "resume") if awaits(self.row) else offered
+        """What may be asked of it now; one that waits for its dataset goes on by itself, unless it
+        is paused."""
+        return ACTIONS["queued"] if awaits(self.row) else ACTIONS[self.status]
 
     @property
     def phase(self) -> str:

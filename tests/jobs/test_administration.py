@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,27 @@ import pytest
 from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
-from jobs import administration, audit, causes, closures, lease, listing, review, service, slots
+from jobs import (
+    administration,
+    audit,
+    causes,
+    closures,
+    deletion,
+    lease,
+    listing,
+    review,
+    service,
+    slots,
+)
 from jobs.database import Database
 from jobs.models import AuditRow, Job, Slot
+from jobs.moves import lock_job
 from jobs.refusals import RefusedError
 from jobs.states import Reason, State
 from jobs.storage import Storage
 from jobs.verify import Verifier
 from tests.commissions import Studio, tiny
+from tests.jobs.test_deletion import await_waiting
 
 SLOT = "cpu:0@test"
 
@@ -218,6 +232,26 @@ def test_requeueing_means_what_its_preview_showed(
     (written,) = log(workshop)
     assert (written.action, written.target) == ("job.requeued", str(poisoned))
     assert written.before == {"status": "failed", "reason": "poisoned"}
+
+
+def test_queueing_many_again_goes_on_past_what_is_gone_meanwhile(
+    workshop: Database, ada: Studio, ben: Studio
+) -> None:
+    """One that is deleted in between, and one whose picture was."""
+    first, gone, bare, last = failed(ada), failed(ada), failed(ada), failed(ada)
+    with workshop.begin() as session:
+        session.execute(update(Job).where(Job.id == bare).values(inputs={str(first): "ab" * 32}))
+    wanted = review.Filter(owner=str(ada.owner))
+    with ThreadPoolExecutor(1) as other:
+        with workshop.begin() as session:
+            job = lock_job(session, gone)
+            done = other.submit(
+                administration.requeue_many, workshop, ben.owner, wanted, "driver mended"
+            )
+            await_waiting(workshop)
+            deletion.remove(session, job, ada.owner)
+        assert [row.id for row in done.result()] == [first, last]
+    assert ada.job(bare).state == State.FAILED
 
 
 def test_jobs_are_found_by_owner_reason_slot_and_time(

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 
 from engines.datasets.pack import Pack
 from jobs import administration, datasets, lease, service, verify
@@ -16,7 +16,7 @@ from jobs.checking import Check
 from jobs.database import Database
 from jobs.datasets import Brought, SampleOrder
 from jobs.keeper import Keeper
-from jobs.models import Blob, Dataset
+from jobs.models import Blob, Dataset, Job
 from jobs.refusals import RefusedError
 from jobs.states import State
 from tests.archives import HOSTILE, art, labelled, zipped
@@ -229,6 +229,57 @@ def test_a_waiting_job_that_was_canceled_and_retried_waits_again(desk: Desk, lea
     job_id = desk.order(learning, desk.bring(labelled()))
     assert desk.person.ask(service.cancel, job_id).state == State.CANCELED
     assert desk.person.ask(service.retry, job_id).reason == "awaiting_dataset"
+
+
+def test_a_waiting_job_that_its_owner_pauses_rests_until_it_is_resumed(
+    desk: Desk, learning: str
+) -> None:
+    """Also when its set is ready before; when it is not, it waits for it again."""
+    dataset_id = desk.bring(labelled())
+    early, late = desk.order(learning, dataset_id), desk.order(learning, dataset_id)
+    for job_id in (early, late):
+        paused = desk.person.ask(service.pause, job_id)
+        assert (paused.state, paused.reason) == (State.PAUSED, "paused_by_user")
+    assert desk.person.ask(service.resume, early).reason == "awaiting_dataset"
+    pack = desk.check(dataset_id).sha256
+    desk.keeper([]).settle_awaiting()
+    assert desk.person.job(early).state == State.QUEUED
+    assert desk.person.job(late).reason == "paused_by_user"
+    desk.person.ask(service.resume, late)
+    row = desk.person.job(late)
+    assert (row.state, row.inputs) == (State.QUEUED, {str(dataset_id): pack})
+    assert list(verify.Verifier(desk.person.database, desk.person.storage)._of_jobs()) == []
+
+
+def test_a_waiting_job_that_is_retried_when_its_set_is_ready_gets_its_pack(
+    desk: Desk, learning: str
+) -> None:
+    dataset_id = desk.bring(labelled())
+    job_id = desk.order(learning, dataset_id)
+    desk.person.ask(service.cancel, job_id)
+    pack = desk.check(dataset_id).sha256
+    desk.person.ask(service.retry, job_id)
+    row = desk.person.job(job_id)
+    assert (row.state, row.inputs) == (State.QUEUED, {str(dataset_id): pack})
+
+
+@pytest.mark.parametrize("usable", [True, False])
+def test_a_job_whose_parameters_are_of_an_older_version_waits_for_its_set_all_the_same(
+    desk: Desk, learning: str, usable: bool
+) -> None:
+    dataset_id = desk.bring(labelled() if usable else zipped({}))
+    job_id = desk.order(learning, dataset_id)
+    with desk.person.database.begin() as session:
+        session.execute(update(Job).values(params={"set": str(dataset_id)}))
+    desk.keeper([]).settle_awaiting()
+    assert desk.person.job(job_id).reason == "awaiting_dataset", "started without its set"
+    pack = desk.check(dataset_id).sha256
+    desk.keeper([]).settle_awaiting()
+    row = desk.person.job(job_id)
+    if usable:
+        assert (row.state, row.inputs) == (State.QUEUED, {str(dataset_id): pack})
+    else:
+        assert (row.state, row.reason) == (State.FAILED, "bad_input")
 
 
 def test_a_job_on_a_ready_dataset_does_not_wait(desk: Desk, learning: str) -> None:

@@ -11,8 +11,9 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import func, select, text, update
+from sqlalchemy.orm import Session
 
-from jobs import deletion, lease, logs, retention, service
+from jobs import administration, deletion, lease, logs, retention, service
 from jobs.database import Database
 from jobs.keeper import Keeper
 from jobs.models import AuditRow, Base, Checkpoint, Event, File, Frame, Job, LogChunk, Tally
@@ -220,9 +221,10 @@ def await_waiting(database: Database) -> None:
     raise AssertionError("nobody waited")
 
 
+@pytest.mark.parametrize("how", ["commissioned", "retried", "queued again"])
 @pytest.mark.parametrize("what", ["upload", "work"])
-def test_what_a_job_takes_that_is_just_being_commissioned_is_not_deleted(
-    workshop: Database, ada: Studio, tmp_path: Path, what: str
+def test_what_a_job_takes_that_is_just_being_commissioned_or_tried_again_is_not_deleted(
+    workshop: Database, ada: Studio, tmp_path: Path, what: str, how: str
 ) -> None:
     job_id = ended(ada, tmp_path)
     with workshop.begin() as session:
@@ -237,9 +239,20 @@ def test_what_a_job_takes_that_is_just_being_commissioned_is_not_deleted(
             return deletion.delete_file(session, ada.owner, photo)
 
     order = service.Order("style_transfer", tiny(str(taken), str(taken), 1))
+    acts: dict[str, Callable[[Session, UUID], object]] = {
+        "commissioned": lambda s, _: service.submit(s, ada.owner, order, ada.settings),
+        "retried": lambda s, ended: service.retry(s, ada.owner, ended),
+        "queued again": lambda s, ended: administration.requeue(s, ada.owner, ended),
+    }
+    with workshop.begin() as session:
+        before = service.submit(session, ada.owner, order, ada.settings)
+        session.execute(text("UPDATE owner_share SET served_at = 'epoch'"))
+        claim = lease.claim(session, "cpu:0@test", "cpu", 3600, 1000)
+        assert claim is not None
+        lease.stop(session, claim.hold, State.FAILED, Reason.STALLED, 1.0)
     with ThreadPoolExecutor(1) as other:
         with workshop.begin() as session:
-            service.submit(session, ada.owner, order, ada.settings)
+            acts[how](session, before.id)
             done = other.submit(removed)
             await_waiting(workshop)
         with pytest.raises(RefusedError, match="in_use"):

@@ -95,6 +95,7 @@ def test_a_dataset_is_chosen_by_its_address_and_one_in_use_stays(
     shown = visitor.page(job)
     assert "Its pictures are still being checked" in shown
     assert f"{job}/resume" not in shown, "a button that would do nothing"
+    assert f"{job}/pause" in shown
     status, shown, _ = visitor.post(f"{where}/delete")
     assert status == 409
     assert job.rpartition("/")[2] in shown
