@@ -9,10 +9,12 @@ from __future__ import annotations
 import logging
 import shutil
 import threading
+import traceback
+from contextlib import suppress
 from pathlib import Path
 
 from engines.registry import KINDS
-from jobs import lease, process_log, rescue, slots
+from jobs import causes, lease, process_log, rescue, slots
 from jobs.database import Database, DatabaseDownError
 from jobs.lease import Claim
 from jobs.moves import FenceLostError
@@ -163,24 +165,30 @@ class Slot:
         hold = claim.hold
         with process_log.bound(job=hold.job_id, fence=hold.fence, owner=claim.owner_id):
             log.info("job %s: attempt %s, fence %s", hold.job_id, claim.attempt, hold.fence)
-            ran = self._attempt(claim, nursery, step_until(asked_at, settings.lease))
+            try:
+                self._attempt(claim, nursery, step_until(asked_at, settings.lease))
+            except DatabaseDownError:
+                raise  # nothing can be recorded: the lease runs out
+            except Exception as unfit:
+                self._give_up(claim, unfit)
+                return False
             log.info("job %s: attempt %s ended", hold.job_id, claim.attempt)
-        return ran
+        return True
 
-    def _attempt(self, claim: Claim, nursery: Nursery, until: float) -> bool:
+    def _attempt(self, claim: Claim, nursery: Nursery, until: float) -> None:
+        """See a job through. Raises whatever keeps it from being run or its end from being told."""
         place = scratch.Scratch(self._settings.scratch, claim)
-        kind = KINDS[claim.kind]
         runner = nursery.take()
         errand = Errand(self._database, claim.hold, self._settings.lease, until, self._shutdown)
         try:
+            kind = KINDS[claim.kind]
             place.prepare()
             assignment = self._assignment(claim, place, errand)
-        except Exception as unfit:
+        except Exception:
             runner.kill()
             runner.close()
             place.remove()
-            self._give_up(claim, unfit)
-            return False
+            raise
         logbook = Logbook(Path(assignment.log), claim.attempt)
         clerk = Clerk(self._database, self._storage, claim, logbook)
         try:
@@ -202,7 +210,6 @@ class Slot:
             place.remove()
             if clerk.device_failed:
                 self._unfit = probe.failure(self._spec)
-        return True
 
     def _assignment(self, claim: Claim, place: scratch.Scratch, errand: Errand) -> Assignment:
         kind, job_id = KINDS[claim.kind], str(claim.hold.job_id)
@@ -239,7 +246,8 @@ class Slot:
         self._register(ready=False)
 
     def _give_up(self, claim: Claim, unfit: Exception) -> None:
-        """The inputs were not brought: gone for good, only away, no room, or no longer wanted."""
+        """It did not come to a run, or the run not to its end: an input is gone for good or only
+        away, there is no room, it is no longer wanted, or something broke."""
         if isinstance(unfit, FenceLostError):
             log.warning("job %s: fence %s lost", claim.hold.job_id, claim.hold.fence)
             return
@@ -250,12 +258,24 @@ class Slot:
             target, reason = State.FAILED, Reason.INTERNAL_ERROR
         elif failures.is_full(unfit) or failures.is_full(unfit.__cause__):
             target, reason = State.PAUSED, Reason.DISK_FULL
-        elif not isinstance(unfit, StorageError):
-            # Such as a runner of the attempt before that does not go: no fault of the storage.
+        elif isinstance(unfit, OSError):
+            # Such as a runner of the attempt before that does not go: this machine's trouble, and
+            # no fault of the job.
             reason = Reason.WORKER_LOST
+        elif not isinstance(unfit, StorageError):
+            self._note_death(claim, unfit)
+            return
         log.error("job %s: %s: %s", claim.hold.job_id, reason, unfit, exc_info=unfit)
         with self._database.begin() as session:
             lease.stop(session, claim.hold, target, reason, 0.0)
+
+    def _note_death(self, claim: Claim, broke: Exception) -> None:
+        """What nobody thought of is tried again, but not for ever."""
+        hold, cause = claim.hold, "the worker could not see it through"
+        log.error("job %s: %s: %s", hold.job_id, cause, broke, exc_info=broke)
+        with suppress(FenceLostError), self._database.begin() as session:
+            lease.runner_died(session, hold, Reason.INTERNAL_ERROR, cause, 0.0)
+            causes.keep(session, hold, "".join(traceback.format_exception(broke)))
 
     def _has_room(self) -> bool:
         """Whether a job could save its work here; says so when that changes."""
