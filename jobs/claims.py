@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, literal_column, select
 from sqlalchemy.orm import Session
 
-from jobs import quotas
+from jobs import closures, quotas
 from jobs.models import Job, OwnerShare
 from jobs.moves import lock_share
 from jobs.states import State
@@ -24,12 +24,17 @@ TRIES = 5
 QUEUED: ColumnElement[str] = literal_column(f"'{State.QUEUED}'")
 
 
-def lock_next(session: Session, resource: str, running_limit: int) -> Job | None:
-    """The next job for a slot, locked after its owner's share; None when none may run."""
+def lock_next(
+    session: Session, resource: str, running_limit: int, *, patient: bool = True
+) -> Job | None:
+    """The next job for a slot, locked after its owner's share; None when none may run.
+
+    Unless ``patient`` it waits for nobody: for who holds a share already, and might be waited for.
+    """
     eligible, best = _fairest(resource, running_limit)
     for _ in range(TRIES):
         job = session.execute(best).scalar_one_or_none()
-        if job is not None:
+        if job is not None or not patient:
             return job
         contended = session.execute(eligible).scalar_one_or_none()
         if contended is None:
@@ -63,7 +68,8 @@ def _when_free(session: Session, owner_id: UUID, resource: str, running_limit: i
 def _fairest(resource: str, running_limit: int) -> tuple[Select[UUID], Select[Job]]:
     """The fairest share's owner, and the statement that locks it and its best job."""
     eligible = _eligible(resource, running_limit)
-    locked = eligible.with_for_update(skip_locked=True).cte("fairest")
+    # The gate before anything else: the next statement asks whether it was closed meanwhile.
+    locked = eligible.where(closures.held_gate()).with_for_update(skip_locked=True).cte("fairest")
     return eligible, _best(resource, select(locked.c.owner_id).scalar_subquery())
 
 

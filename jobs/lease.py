@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import Interval, Update, bindparam, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from jobs import checkpoints, claims, frames, metrics, quotas
+from jobs import checkpoints, claims, closures, frames, metrics, quotas
 from jobs.frames import Shown
 from jobs.ids import new_id
 from jobs.models import Checkpoint, File, Job, table
@@ -112,10 +112,13 @@ def claim(
     """Give the slot the best waiting job of the owner who has least running; None if none waits.
 
     ``running_limit`` and ``gpu_hours`` (a week; 0 is no limit) hold for owners without their own.
+    Raises :class:`PreventedError` when the slot may not begin a job: it is drained, its queue
+    paused or the studio under maintenance, and were it only since a moment ago.
     """
     best = claims.lock_next(session, resource, running_limit)
     while best is not None and quotas.rests(session, best.owner_id, resource, gpu_hours):
-        best = claims.lock_next(session, resource, running_limit)
+        # The share that rests is held until this is committed: two who wait like that deadlock.
+        best = claims.lock_next(session, resource, running_limit, patient=False)
     if best is None:
         return None
     now = func.clock_timestamp()
@@ -125,6 +128,7 @@ def claim(
         State.RUNNING,
         by="worker",
         details={"slot": slot, "attempt": best.attempt + 1},
+        only_if=closures.may_begin(resource, slot),
         attempt=Job.attempt + 1,
         slot=slot,
         wanted=str(Wanted.RUN),

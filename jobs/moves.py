@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Insert, Update, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Insert, Update, func, insert, literal, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -24,6 +24,10 @@ DELETED = "deleted"
 
 class FenceLostError(Exception):
     """The job was given to another attempt; whatever this one still holds must be discarded."""
+
+
+class PreventedError(Exception):
+    """What a move depends on is not so (any more). Its transaction must not be committed."""
 
 
 class UnknownJobError(Exception):
@@ -79,6 +83,7 @@ def move(
     reason: Reason | None = None,
     details: dict[str, Any] | None = None,
     ran: float = 0.0,
+    only_if: ColumnElement[bool] | None = None,
     **values: Any,
 ) -> Job:
     """Move a locked ``job`` to ``target`` and append the event; returns the fresh row.
@@ -86,7 +91,8 @@ def move(
     ``by`` names who did it: ``owner``, ``administrator``, ``worker``, ``keeper``, ``restore``, or
     ``studio`` in the course of the owner's request. ``ran`` are the seconds that the attempt took
     which ends now; a move to running raises the fence. ``values`` are further columns to set.
-    Raises ValueError for a move that :data:`jobs.states.MOVES` does not know.
+    Raises ValueError for a move that :data:`jobs.states.MOVES` does not know, and
+    :class:`PreventedError` when ``only_if`` does not hold in the very statement that moves it.
     """
     source = State(job.state)
     if (source, target) not in MOVES:
@@ -126,9 +132,13 @@ def move(
             told.cte("told"),
         )
         .returning(Job)
-        .execution_options(populate_existing=True)
+        .execution_options(populate_existing=True, synchronize_session=False)
     )
-    fresh = session.execute(moved).scalar_one()
+    if only_if is not None:
+        moved = moved.where(only_if)
+    fresh = session.execute(moved).scalar_one_or_none()
+    if fresh is None:
+        raise PreventedError(f"job {job.id} from {source} to {target}")
     if target in ENDED:
         notices.tell_end(session, fresh)
     return fresh

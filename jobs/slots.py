@@ -70,6 +70,7 @@ def drain(session: Session, name: str) -> None:
 
     Raises :class:`RefusedError` (``unknown_slot``).
     """
+    closures.shut_gate(session)
     _update(session, name, drained_at=_since())
 
 
@@ -78,6 +79,7 @@ def quarantine(session: Session, name: str, cause: str) -> None:
     administrator, who lets it take jobs again once it is mended. Raises :class:`RefusedError`
     (``unknown_slot``).
     """
+    closures.shut_gate(session)
     _update(session, name, drained_at=_since(), drained_because=cause)
 
 

@@ -17,7 +17,7 @@ from engines.registry import KINDS
 from jobs import causes, lease, process_log, rescue, slots
 from jobs.database import Database, DatabaseDownError
 from jobs.lease import Claim
-from jobs.moves import FenceLostError
+from jobs.moves import FenceLostError, PreventedError
 from jobs.settings import Settings
 from jobs.states import Reason, State
 from jobs.storage import DamagedError, Storage, StorageError
@@ -151,7 +151,9 @@ class Slot:
         """Claim a job and see it through; whether to look for another at once."""
         settings = self._settings
         asked_at = boot_clock()
-        with self._database.begin() as session:
+        claim = None
+        # Closed since it was registered: nothing is claimed.
+        with suppress(PreventedError), self._database.begin() as session:
             claim = lease.claim(
                 session,
                 self._name,

@@ -27,7 +27,7 @@ from jobs import (
 )
 from jobs.database import Database
 from jobs.models import AuditRow, Job, Slot
-from jobs.moves import lock_job
+from jobs.moves import PreventedError, lock_job
 from jobs.refusals import RefusedError
 from jobs.states import Reason, State
 from jobs.storage import Storage
@@ -145,6 +145,45 @@ def test_a_paused_queue_lets_nothing_begin_and_the_other_goes_on(
     with workshop.begin() as session:
         assert slots.idle_beside_work(session, 1.0, 4) == {"cpu"}
     assert [row.action for row in log(workshop)] == ["queue.resumed", "queue.paused"]
+
+
+@pytest.mark.parametrize("what", ["queue", "studio", "slot"])
+def test_nothing_begins_once_a_closing_was_answered(
+    workshop: Database, slot: str, ada: Studio, ben: Studio, what: str
+) -> None:
+    """Whoever closes waits for a claim on its way; one that comes meanwhile finds it closed."""
+    first, second = waiting(ada), waiting(ada)
+    closings: dict[str, Callable[[Session], None]] = {
+        "queue": lambda s: administration.pause_queue(s, ben.owner, "cpu", "new driver"),
+        "studio": lambda s: administration.begin_maintenance(s, ben.owner, "Back at noon."),
+        "slot": lambda s: administration.drain(s, ben.owner, slot),
+    }
+
+    def close() -> str:
+        with workshop.begin() as session:
+            closings[what](session)
+        return ada.job(first).state
+
+    with ThreadPoolExecutor(1) as other:
+        with workshop.begin() as session:
+            early = lease.claim(session, slot, "cpu", 60.0, 100)
+            answered = other.submit(close)
+            await_waiting(workshop)
+        assert early is not None
+        assert answered.result() == State.RUNNING
+    with workshop.begin() as session:
+        closures.reopen(session, "cpu")
+        closures.reopen(session, closures.STUDIO)
+        slots.undrain(session, slot)
+    with ThreadPoolExecutor(1) as other:
+        with workshop.begin() as session:
+            closings[what](session)
+            late = other.submit(claimed, workshop)
+            await_waiting(workshop)
+        with pytest.raises(PreventedError):
+            late.result()
+    assert ada.job(second).state == State.QUEUED
+    assert list(Verifier(workshop, ada.storage)._of_shares()) == []
 
 
 def test_in_maintenance_nothing_is_taken_and_nothing_begins(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -125,6 +128,29 @@ def test_who_has_used_up_their_gpu_hours_waits_until_they_are_a_week_old(
     again = claim(workshop, "gpu")
     assert again is not None
     assert again.hold.job_id == waiting
+
+
+@pytest.mark.usefixtures("gpu")
+def test_two_slots_that_find_used_up_hours_at_once_do_not_wait_for_each_other(
+    workshop: Database, ada: Studio, ben: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for person in (ada, ben):
+        order(person)
+        used(workshop, person, (0, 5.0))
+    both = threading.Barrier(2)
+    asked: set[int] = set()
+
+    def rests(*given: Any) -> bool:
+        found = quotas.rests(*given)
+        if threading.get_ident() not in asked:
+            asked.add(threading.get_ident())
+            both.wait(timeout=30)  # each holds one share now
+        return found
+
+    monkeypatch.setattr(lease, "quotas", SimpleNamespace(rests=rests))
+    with ThreadPoolExecutor(2) as claimers:
+        found = [claimers.submit(claim, workshop, "gpu", 4.0) for _ in range(2)]
+        assert [each.result() for each in found] == [None, None]
 
 
 @pytest.mark.usefixtures("gpu")
