@@ -71,10 +71,10 @@ def encode_frame(picture: Image.Image) -> bytes:
     return b"".join(_chunk(name, body) for name, body in chunks if name in (b"VP8 ", b"VP8L"))
 
 
-def recipe_in(xmp: bytes) -> dict[str, Any] | None:
-    """The recipe inside a film's XMP, or None."""
+def recipe_in(xmp: bytes) -> str | None:
+    """The recipe inside a film's XMP as text, or None."""
     found = re.search(r'atelier:recipe="([^"]*)"', xmp.decode("utf-8", "replace"))
-    return json.loads(unescape(found[1])) if found else None
+    return unescape(found[1]) if found else None
 
 
 def with_xmp(film: bytes, xmp: bytes | None) -> bytes:

@@ -56,6 +56,9 @@ MESSAGES = {
         "The picture has %(width)d x %(height)d pixels; at least %(min_side)d on each side"
         " are needed."
     ),
+    "unwritable_picture": N_(
+        "The picture cannot be had as %(form)s: %(why)s. Ask for another format."
+    ),
     "decoding_too_costly": N_(
         "Decoding the picture took too much memory or time. Save it as a plain PNG or JPEG."
     ),
@@ -144,21 +147,50 @@ def encode_frame(picture: Image.Image) -> bytes:
 
 
 def read_recipe(path: Path) -> dict[str, Any] | None:
-    """The recipe inside a picture or film of ours, or None."""
+    """The recipe inside a picture or film of ours, or None, also where what stands in its place
+    is no JSON object that could be written again."""
+    text = recipe_text(path)
+    if text is None:
+        return None
+    try:
+        recipe = json.loads(text)
+        json.dumps(recipe, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError):
+        return None
+    return recipe if isinstance(recipe, dict) else None
+
+
+def recipe_text(path: Path) -> str | None:
+    """What stands in a picture or film where its recipe belongs, whatever it is. Decodes it wholly:
+    for what is ours, or in a process that is bounded itself. Raises :class:`PictureError`."""
     from engines import film
 
     with _opened(path) as picture:
-        picture.load()
+        try:
+            picture.load()
+        except (OSError, SyntaxError, ValueError, EOFError):
+            raise PictureError("unreadable_picture") from None
         text, xmp = picture.info.get(RECIPE_KEY), picture.info.get("xmp")
     if isinstance(text, str):
-        return dict(json.loads(text))
+        return text
     return film.recipe_in(xmp) if isinstance(xmp, bytes) else None
 
 
-def is_animated(path: Path) -> bool:
-    """Whether this is a film."""
+def media_type_of(path: Path) -> str:
+    """The true media type, from the header. Raises :class:`PictureError`."""
     with _opened(path) as picture:
-        return bool(getattr(picture, "is_animated", False))
+        return MEDIA_TYPES[str(picture.format)]
+
+
+def form_of(head: bytes) -> str:
+    """The short name of the format of a picture of ours, from its first four bytes."""
+    return {b"RIFF": "webp", b"\x89PNG": "png"}.get(head, "jpeg")
+
+
+def is_film(path: Path) -> bool:
+    """Whether this is a film as :mod:`engines.film` makes them: an animated WebP."""
+    with _opened(path) as picture:
+        return picture.format == "WEBP" and bool(getattr(picture, "is_animated", False))
 
 
 def _opened(source: Path | BytesIO) -> Image.Image:

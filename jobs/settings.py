@@ -106,6 +106,13 @@ class Settings(BaseModel):
         "Bytes of prepared pictures that a machine keeps; beyond that the longest unused go.",
         ge=0,
     )
+    copies_bytes: int = _variable(
+        "ATELIER_COPIES_BYTES",
+        1_000_000_000,
+        "Bytes of copies of works as they leave (labelled, or in another format) that the web"
+        " server keeps; beyond that the longest unused go.",
+        ge=0,
+    )
     model_bytes: int = _variable(
         "ATELIER_MODEL_BYTES", 1_000_000_000, "Largest upload of a model, in bytes.", ge=1000
     )

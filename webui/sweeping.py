@@ -1,7 +1,7 @@
-"""Removes thumbnails of pictures that are stored no more.
+"""Removes thumbnails and copies of pictures that are stored no more.
 
-The keeper may run on another machine than the web, so whoever keeps thumbnails clears them
-away: a thread of the web that begins with the first thumbnail asked for and looks once an hour.
+The keeper may run on another machine than the web, so whoever keeps them clears them away: a
+thread of the web for each folder, that begins with the first one asked for and looks once an hour.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from webui import samples
 EVERY_SECONDS = 3600.0
 # A draft this old belongs to a process that died while writing it.
 DRAFT_SECONDS = 3600.0
-THUMBNAIL = re.compile(r"([0-9a-f]{64})-\d+\.jpg")
+KEPT = re.compile(r"([0-9a-f]{64})-\d[\w.-]*")
 
 log = logging.getLogger(__name__)
 _begun: set[Path] = set()
@@ -30,13 +30,13 @@ _beginning = threading.Lock()
 
 
 def begin(folder: Path, database: Database) -> None:
-    """Look after the thumbnails in ``folder`` from now on; once is enough."""
+    """Look after what is kept in ``folder`` from now on; once is enough."""
     with _beginning:
         if folder in _begun:
             return
         _begun.add(folder)
     threading.Thread(
-        target=_look_after, args=(folder, database), name="thumbnails", daemon=True
+        target=_look_after, args=(folder, database), name=folder.name, daemon=True
     ).start()
 
 
@@ -47,7 +47,7 @@ def sweep(folder: Path, database: Database) -> int:
     for shelf in sorted(folder.glob("[0-9a-f][0-9a-f]")):
         drawn: dict[str, list[Path]] = {}
         for path in shelf.iterdir():
-            if found := THUMBNAIL.fullmatch(path.name):
+            if found := KEPT.fullmatch(path.name):
                 drawn.setdefault(found[1], []).append(path)
             elif time.time() - path.stat().st_mtime > DRAFT_SECONDS:
                 path.unlink(missing_ok=True)
@@ -71,9 +71,9 @@ def _look_after(folder: Path, database: Database) -> None:
     while True:
         try:
             if removed := sweep(folder, database):
-                log.info("%s thumbnails of pictures long gone removed", removed)
+                log.info("%s of pictures long gone removed from %s", removed, folder.name)
         except (DatabaseDownError, OSError) as failed:
-            log.warning("thumbnails not swept: %s", failed)
+            log.warning("%s not swept: %s", folder.name, failed)
         except Exception:  # a chore that fails must not end the chores
-            log.exception("thumbnails not swept")
+            log.exception("%s not swept", folder.name)
         time.sleep(EVERY_SECONDS)

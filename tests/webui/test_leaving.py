@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from engines import film, origin
+from engines import copies, film, origin
 from engines.pictures import encode_png, read_recipe
 from jobs import lease
 from jobs.models import File
-from tests.webui.quiet import Caller, Quiet, problem
+from tests.webui.quiet import Caller, Quiet, png, problem
+from webui.copies import Shelf
 
 RECIPE: dict[str, Any] = {"kind": "style_transfer", "params": {"seed": 7, "title": '<&"猫>'}}
 LABEL = b"http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
@@ -176,6 +180,120 @@ def test_uploads_are_never_labelled_and_unknown_formats_refused(
     assert caller.get(f"{address}?recipe=no").data == photo.getvalue()
     problem(caller.get(f"{address}?format=gif"), 422, "invalid", "/format")
     problem(caller.get(f"{address}?recipe=maybe"), 422, "invalid", "/recipe")
+
+
+def lived(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What child processes are started for from now on, and that none is decoded here."""
+    started: list[str] = []
+    run = subprocess.run
+
+    def watched(command: list[str], **how: Any) -> Any:
+        started.append(command[3])
+        return run(command, **how)
+
+    def here(*given: object) -> None:
+        raise AssertionError("a stranger's picture is decoded by the web server")
+
+    monkeypatch.setattr(subprocess, "run", watched)
+    monkeypatch.setattr(copies, "copied", here)
+    monkeypatch.setattr("engines.pictures.open_rgb", here)
+    return started
+
+
+def test_a_copy_is_made_once_whoever_asks_and_anew_for_another_policy(
+    quiet: Quiet, caller: Caller, picture: tuple[str, Image.Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quiet.change(monkeypatch, origin_label="metadata")
+    order = {"file_id": picture[0].split("/")[2], "days": 7, "recipe": True}
+    link = caller.post("/links", json=order).get_json()["url"].partition("/shared/")[2]
+    started = lived(monkeypatch)
+
+    def view(_: int = 0) -> bytes:
+        stranger, address = quiet.app.test_client(), f"/shared/{link}/picture"
+        return bytes(stranger.get(address, base_url=quiet.address).data)
+
+    with ThreadPoolExecutor(4) as many:
+        seen = set(many.map(view, range(8)))
+    assert len(seen) == 1
+    assert LABEL in seen.pop()
+    assert started == ["engines.copies"]
+    etag = caller.get(picture[0]).headers["ETag"]
+    assert caller.get(picture[0], headers={"If-None-Match": etag}).status_code == 304
+    assert started == ["engines.copies"]
+    quiet.change(monkeypatch, origin_label="visible")
+    assert view() == view()
+    assert started == ["engines.copies"] * 2
+
+
+def test_what_is_kept_of_copies_is_bounded_and_the_longest_unused_goes(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, most=50_000)
+    made = []
+
+    def ask(name: str) -> None:
+        def make(path: Path) -> None:
+            made.append(name)
+            path.write_bytes(bytes(10_000))
+
+        with shelf.open("ab" * 32, name, make) as opened:
+            assert len(opened.read()) == 10_000
+        for path in (tmp_path / "ab").glob("*"):  # as if some time had passed
+            os.utime(path, (path.stat().st_atime - 10, path.stat().st_mtime))
+
+    for name in "abcde":
+        ask(name)
+    ask("a")
+    ask("f")
+    assert sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) <= 50_000
+    ask("a")
+    assert made == [*"abcdef"]
+    ask("b")
+    assert made == [*"abcdefb"], "the longest unused had to go"
+
+
+def test_a_copy_that_cannot_be_kept_is_given_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    for folder, most in ((tmp_path / "file", 10**6), (tmp_path / "small", 5)):
+        with Shelf(folder, most).open("ab" * 32, "x", lambda path: path.touch()) as opened:
+            assert opened.read() == b""
+
+
+def with_chunk(text: str, **how: Any) -> bytes:
+    """A small PNG with ``text`` where a recipe would be."""
+    texts = PngImagePlugin.PngInfo()
+    texts.add_itxt("atelier-recipe", text)
+    photo = BytesIO()
+    Image.new("RGB", (32, 24), "teal").save(photo, "PNG", pnginfo=texts, **how)
+    return photo.getvalue()
+
+
+NO_RECIPES = ["no JSON", "[1]", "7", "NaN", '{"a": NaN}', '{"a": "\\ud800"}', "[" * 100_000]
+
+
+def test_what_is_no_recipe_is_read_as_none(tmp_path: Path) -> None:
+    for text in NO_RECIPES:
+        assert recipe_in(with_chunk(text), tmp_path) is None, text[:12]
+
+
+def test_an_uploads_foreign_recipe_is_taken_out_and_breaks_nothing(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = {"save_all": True, "append_images": [Image.new("RGB", (32, 24), "red")]}
+    content = with_chunk("no JSON", **frames)  # and animated, though no film of ours
+    address = caller.upload(content).get_json()["url"]
+    started = lived(monkeypatch)
+    with_it = caller.get(f"{address}?format=webp&recipe=yes")
+    without = caller.get(f"{address}?recipe=no")
+    assert (opened(with_it).size, opened(without).size) == ((32, 24), (32, 24))
+    assert started == ["engines.copies"] * 2
+    assert (b"no JSON" in content, b"no JSON" in without.data) == (True, False)
+
+
+def test_a_form_that_cannot_hold_the_picture_is_refused_in_words(
+    caller: Caller,
+) -> None:
+    address = caller.upload(png(16_384, 16)).get_json()["url"]
+    told = problem(caller.get(f"{address}?format=webp"), 422, "bad_picture", "/file")
+    assert "another format" in told["detail"]
 
 
 @pytest.mark.parametrize("size", [(16, 16), (64, 2000), (4000, 3000)])
