@@ -88,6 +88,8 @@ class Series(TypedDict):
     """A figure by step: each point ``[step, value]``, a bucket ``[step, mean, low, high]``."""
 
     name: str
+    label: str
+    meaning: str
     measured: int
     kept: int
     shown: int

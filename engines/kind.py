@@ -6,6 +6,7 @@ conformance tests are all drawn from a kind's :class:`Params`.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, get_args
@@ -87,6 +88,14 @@ class Params(BaseModel):
 
 
 @dataclass(frozen=True)
+class Figure:
+    """A figure that steps report: its name in words, and in a sentence what it tells a beginner."""
+
+    label: str
+    meaning: str
+
+
+@dataclass(frozen=True)
 class Kind:
     """One kind of job.
 
@@ -94,6 +103,8 @@ class Kind:
     when a saved state of the kind can no longer be read. ``stall_seconds`` is how long a run
     may show no sign of life. ``resource`` is where it runs when the caller says nothing.
     ``more`` tells from a job's parameters what makes more like the output at a position.
+    ``figures`` says in words what steps report, by the names in :data:`engines.engine.Metrics`, in
+    the order in which they are shown.
     ``pieces``: the work can be done in smaller pieces when memory runs out; such a job is tried
     once more with :attr:`engines.engine.Inputs.smaller` raised.
     """
@@ -108,6 +119,7 @@ class Kind:
     resource: Literal["auto", "cpu", "gpu"] = "auto"
     more: Callable[[Mapping[str, Any], int], Mapping[str, Any] | None] = lambda _params, _at: None
     pieces: bool = False
+    figures: Mapping[str, Figure] = dataclasses.field(default_factory=dict, hash=False)
 
     def schema(self) -> dict[str, Any]:
         """JSON schema (draft 2020-12) of the parameters."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from annotated_types import Ge, Le
 
+from engines.registry import KINDS
 from jobs.refusals import FAULTS, REFUSALS
 from jobs.settings import Settings
 from jobs.states import Reason, State
@@ -15,6 +16,7 @@ SETTINGS = (ROOT / "docs" / "settings.md", "settings")
 REFUSED = (ROOT / "docs" / "api.md", "refusals")
 FAULTY = (ROOT / "docs" / "api.md", "faults")
 STATES = (ROOT / "docs" / "api.md", "states")
+FIGURES = (ROOT / "docs" / "api.md", "figures")
 REASONS = (ROOT / "docs" / "api.md", "reasons")
 
 
@@ -52,11 +54,22 @@ def reasons_table() -> str:
     return _table(["reason", "meaning"], [[f"`{reason}`", reason.meaning] for reason in Reason])
 
 
+def figures_table() -> str:
+    """Every figure of every kind with its name and meaning."""
+    rows = [
+        [f"`{kind.name}`", f"`{name}`", figure.label, figure.meaning]
+        for kind in KINDS.values()
+        for name, figure in kind.figures.items()
+    ]
+    return _table(["kind", "figure", "label", "meaning"], rows)
+
+
 TABLES = {
     SETTINGS: settings_table,
     REFUSED: refusals_table,
     FAULTY: faults_table,
     STATES: states_table,
+    FIGURES: figures_table,
     REASONS: reasons_table,
 }
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 
+from engines.kind import Figure, Kind
 from jobs import metrics
 from jobs.series import Column, Columns
 from webui.texts import _
@@ -29,6 +30,7 @@ class Curve:
     """One figure over the steps ``first`` to ``last``, the range that all curves share."""
 
     name: str
+    figure: Figure
     column: Column
     chosen: Sequence[int]
     first: int
@@ -37,7 +39,12 @@ class Curve:
     @property
     def title(self) -> str:
         """The figure's name in words."""
-        return _(self.name).replace("_", " ")
+        return _(self.figure.label)
+
+    @property
+    def meaning(self) -> str:
+        """What it tells, in a sentence."""
+        return _(self.figure.meaning)
 
     @cached_property
     def low(self) -> float:
@@ -122,11 +129,26 @@ class Curve:
         return [(self.column.steps[p], self.column.values[p]) for p in self.chosen]
 
 
-def curves(columns: Columns, first: int, last: int, told: Sequence[int] = ()) -> list[Curve]:
+def curves(
+    kind: Kind | None, columns: Columns, first: int, last: int, told: Sequence[int] = ()
+) -> list[Curve]:
     """Every figure as a curve over the same steps; at the steps ``told`` its value is drawn."""
     return [
-        Curve(name, column, _drawn(column, told), first, last) for name, column in columns.items()
+        Curve(name, named(kind, name), columns[name], _drawn(columns[name], told), first, last)
+        for name in in_order(kind, columns)
     ]
+
+
+def in_order(kind: Kind | None, columns: Columns) -> list[str]:
+    """The figures in the order in which their kind declares them, then those it does not know."""
+    known = [name for name in (kind.figures if kind else ()) if name in columns]
+    return [*known, *(name for name in columns if name not in known)]
+
+
+def named(kind: Kind | None, name: str) -> Figure:
+    """What a figure is called; one of a run of an earlier version has its name alone."""
+    known = kind.figures.get(name) if kind else None
+    return known or Figure(name.replace("_", " "), "")
 
 
 def _drawn(column: Column, told: Sequence[int]) -> Sequence[int]:

@@ -18,6 +18,7 @@ from webui.texts import _
 
 Shape = Literal["reference", "preset", "choice", "choices", "number", "numbers", "switch", "text"]
 ON, OFF = "yes", "no"
+FEW = 6
 # Words for choices that many kinds share; a kind's own "x-labels" come first.
 CHOICE_WORDS = {
     "auto": N_("automatic"),
@@ -30,7 +31,9 @@ CHOICE_WORDS = {
 
 @dataclass(frozen=True)
 class Field:
-    """One parameter as a control; ``covered`` says that presets fill it in when left open."""
+    """One parameter as a control; ``covered`` says that presets fill it in when left open.
+
+    ``worth`` are the values that the texts in ``choices`` stand for."""
 
     name: str
     shape: Shape
@@ -46,6 +49,7 @@ class Field:
     high: float | None = None
     step: str = "any"
     choices: tuple[str, ...] = ()
+    worth: tuple[Any, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     default: Any = None
     covered: bool = False
@@ -57,6 +61,11 @@ class Field:
     def whole(self) -> bool:
         """Whether only whole numbers fit."""
         return self.step == "1"
+
+    @property
+    def few(self) -> bool:
+        """Whether its choices are so few, and matter so much, that all are shown at once."""
+        return self.main and len(self.choices) <= FEW
 
     @property
     def bounded(self) -> bool:
@@ -184,6 +193,11 @@ def parameters(form: Filled) -> dict[str, Any]:
         elif known.shape in ("number", "numbers") and texts:
             values = [_number(known, text, position, form) for position, text in enumerate(texts)]
             given[known.name] = values if known.many else values[0]
+        elif known.shape == "choice" and texts:
+            # A text that is none of the choices goes on as it is, and is refused by name.
+            given[known.name] = dict(zip(known.choices, known.worth, strict=True)).get(
+                texts[0], texts[0]
+            )
         elif texts or known.shape == "choices":
             given[known.name] = texts if known.many else texts[0]
     return given
@@ -213,6 +227,7 @@ def _field(name: str, part: dict[str, Any], required: bool, covered: bool, kind:
         high=inner.get("maximum", inner.get("exclusiveMaximum")),
         step=_step(inner),
         choices=tuple(map(str, inner.get("enum", ()))),
+        worth=tuple(inner.get("enum", ())),
         labels=part.get("x-labels", {}),
         default=part.get("default"),
         covered=covered,

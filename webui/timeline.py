@@ -9,6 +9,7 @@ from functools import cached_property
 from flask import url_for
 from sqlalchemy.orm import Session
 
+from engines.registry import KINDS
 from jobs import frames, metrics
 from jobs.models import Frame, Job
 from webui.curves import Curve, curves
@@ -104,5 +105,6 @@ def of(session: Session, row: Job, asked: int | None = None) -> Timeline:
     if asked is not None:
         back = next((frame for frame in reversed(shown) if frame.step <= asked), None)
     version = f"{frames.version(session, row.id)}/{metrics.version(session, row.id)}"
-    drawn = curves(columns, first, last, [frame.step for frame in shown])
+    told = [frame.step for frame in shown]
+    drawn = curves(KINDS.get(row.kind), columns, first, last, told)
     return Timeline(row, shown, drawn, back, version)

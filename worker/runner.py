@@ -60,6 +60,7 @@ class Run:
         self._previews = Pace.of_previews()
         self._points = Points()
         self._phase: Phase | None = None
+        self._told_phase: Phase | None = None
         self._phase_due = 0.0
         self._metrics: Metrics = {}
         self._notices: tuple[Phase, ...] = ()
@@ -78,6 +79,8 @@ class Run:
         self._estimate = Estimate(self._engine.share(self._step))
         self._sender.send(Say.RESUMED, step=self._step or None)
         log.info("at step %s of %s", self._step, self._engine.total_steps)
+        # The first step may take long, and somebody waits for a word.
+        self._tell_progress()
         if not self._step:
             self._save_frame_if_due()
         while self._step < self._engine.total_steps:
@@ -162,6 +165,7 @@ class Run:
         phase, notices = self._engine.phase, tuple(self._engine.notices())
         self._log_words(phase, notices)
         share = self._engine.share(self._step)
+        self._told_phase = phase
         self._sender.send(
             Say.PROGRESS,
             step=self._step,
@@ -302,9 +306,14 @@ class Run:
         }
 
     def _pulse(self) -> None:
+        """Show life inside a step; where the engine has come to another phase, that."""
         now = time.monotonic()
-        if now - self._told_at >= PROGRESS_SECONDS:
-            self._told_at = now
+        if now - self._told_at < PROGRESS_SECONDS:
+            return
+        self._told_at = now
+        if self._begun_engine is not None and self._begun_engine.phase != self._told_phase:
+            self._tell_progress()
+        else:
             self._sender.send(Say.ALIVE)
 
     def _tell_holding(self) -> None:

@@ -65,7 +65,7 @@ class Supervisor:
         self._term_sent = False
         self._ending: Future[None] | None = None
         self._stalled = False
-        self._stepped = False
+        self._stepped, self._began_at_step = False, 0
         left = claim.seconds_left
         self._deadline = math.inf if left is None else boot_clock() + left
         self._stored = {
@@ -130,9 +130,12 @@ class Supervisor:
             case said if said in self._stored:
                 self._stored[said](message)
             case Say.PROGRESS:
-                self._progress, self._stepped = message, True
-                self._stepping(message["step"], message["total"])
+                self._progress = message
+                if message["step"] > self._began_at_step:
+                    self._stepped = True
+                    self._stepping(message["step"], message["total"])
             case Say.RESUMED:
+                self._began_at_step = message["step"] or 0
                 self._clerk.record_resume(message["step"])
             case Say.FITTED:
                 self._clerk.note_fitted(message["name"], message["value"])

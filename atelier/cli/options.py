@@ -86,7 +86,8 @@ def type_of(parameter: Schema) -> click.ParamType[Any]:
     if "const" in parameter:
         return click.Choice([str(parameter["const"])])
     if "enum" in parameter:
-        return click.Choice([str(value) for value in parameter["enum"]])
+        # The value itself comes back, a number as a number.
+        return click.Choice(parameter["enum"])
     low, high = _bounds(parameter)
     opened = {
         "min_open": "exclusiveMinimum" in parameter,

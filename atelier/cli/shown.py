@@ -97,7 +97,7 @@ def page(job: Job) -> Iterator[str]:
     yield from trouble(job)
 
 
-def figures(found: Iterable[Series]) -> Iterator[str]:
+def figures(found: Sequence[Series]) -> Iterator[str]:
     """Figures as lines: where each stands, and between which values it was."""
     yield f"{'FIGURE':24} {'STEPS':>8} {'LOWEST':>12} {'HIGHEST':>12} {'NOW':>12}"
     for series in found:
@@ -109,6 +109,10 @@ def figures(found: Iterable[Series]) -> Iterator[str]:
         low, high = min(low for low, _ in ends), max(high for _, high in ends)
         told = " ".join(f"{value:12.6g}" for value in (low, high, points[-1][1]))
         yield f"{_cut(series['name'], 24):24} {series['measured']:8} {told}"
+    if meant := [series for series in found if series["meaning"]]:
+        yield ""
+    for series in meant:
+        yield f"{series['name']}: {series['label']}. {series['meaning']}"
 
 
 def pictures(found: Sequence[Frame]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import MaxLen
 from pydantic import Field, ValidationInfo, field_validator
 
-from engines.kind import N_, Kind, Model, Params
+from engines.kind import N_, Figure, Kind, Model, Params
 
 MOST_SEED = 2**31 - 1
 MOST_FRAMES = 4096
@@ -227,4 +227,10 @@ GAN_SAMPLING = Kind(
     state_version=1,
     stall_seconds=120.0,
     more=more_like,
+    figures={
+        "variety": Figure(
+            N_("Variety"),
+            N_("How much the pictures drawn together differ: 0 where all are alike."),
+        )
+    },
 )

@@ -11,7 +11,8 @@ from typing import Any, Literal, get_args
 
 Architecture = Literal["dcgan", "light"]
 ARCHITECTURES: tuple[str, ...] = get_args(Architecture)
-RESOLUTIONS = (32, 64, 128, 256, 512)
+Resolution = Literal[32, 64, 128, 256, 512]
+RESOLUTIONS: tuple[int, ...] = get_args(Resolution)
 FORMAT = 1
 METADATA = "atelier_model"
 LONGEST_HEADER = 16 * 1024**2

@@ -31,6 +31,8 @@ READ_EVERY = {"cpu": 1, "cuda": 16}
 
 LEARNING = N_("learning from the pictures, step {step} of {steps}")
 MEASURED = N_("learning from the pictures, step {step} of {steps}; nearness to the set {kid}")
+FIRST = N_("measuring how far noise is from the set, {seen} of {pictures} pictures")
+AGAIN = N_("measuring how near it is to the set after step {step}, {seen} of {pictures} pictures")
 CURVES = (*FIGURES, "gradient", "augmentation")
 """Figures of a step; ``augmentation`` is ADA's probability."""
 
@@ -65,6 +67,9 @@ class GanTraining(Engine):
     def phase(self) -> Phase:
         """How far it is, and how near the samples were to the set when last measured."""
         values: dict[str, Any] = {"step": self._step, "steps": self.total_steps}
+        if self.evaluation.looked is not None:
+            looked = dict(zip(("seen", "pictures"), self.evaluation.looked, strict=True))
+            return Phase(AGAIN, {**values, **looked}) if self._step else Phase(FIRST, looked)
         if not self.evaluation.curve:
             return Phase(LEARNING, values)
         return Phase(MEASURED, {**values, "kid": f"{self.evaluation.curve[-1].value:.4f}"})

@@ -54,6 +54,8 @@ class Evaluation:
         self._real: Tensor | None = None
         self.curve: list[Point] = []
         self.best: Point | None = None
+        self.looked: tuple[int, int] | None = None
+        """In the measurement that is under way, pictures looked at and to be looked at."""
 
     @property
     def facts(self) -> Mapping[str, Any]:
@@ -63,8 +65,11 @@ class Evaluation:
 
     def measure(self, maker: nn.Module, step: int, pulse: Callable[[], None]) -> tuple[float, bool]:
         """KID of the maker after ``step`` steps, and whether it is the best so far."""
+        made, real = len(self._wishes.z), len(self._chosen) if self._real is None else 0
+        self.looked = 0, made + real
         points = self._points(self._made(maker), sets.SIDE, pulse)
         found = Point(step, *sets.kid(self._real_points(pulse), points, self._params.seed))
+        self.looked = None
         self.curve.append(found)
         nearest = self.best is None or found.value < self.best.value
         if nearest:
@@ -115,7 +120,15 @@ class Evaluation:
                 self._network = sets.load_network(self._inputs.weights, self._device)
             except WeightsError as failure:
                 raise InputError("/kid_every", str(failure)) from failure
-        return torch.cat([sets.embed(self._network, part, pulse, side) for part in parts])
+        return torch.cat([self._embedded(part, side, pulse) for part in parts])
+
+    def _embedded(self, part: Pixels, side: int, pulse: Callable[[], None]) -> Tensor:
+        assert self._network is not None
+        points = sets.embed(self._network, part, pulse, side)
+        if self.looked is not None:
+            self.looked = self.looked[0] + len(part), self.looked[1]
+            pulse()
+        return points
 
     def _entropy(self, made: Tensor, real: Tensor) -> float | None:
         """Mean entropy of what style the made pictures are of, over log K; None without labels."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from annotated_types import MaxLen
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from engines.gan_training.config import RESOLUTIONS, Architecture
+from engines.gan_training.config import Architecture, Resolution
+from engines.gan_training.figures import FIGURES
 from engines.kind import N_, Dataset, Kind, Model, Params
 
 Policy = Literal["colour", "translation", "cutout"]
@@ -52,12 +53,10 @@ class GanTrainingParams(Params):
         description=N_("Fills in size, networks and effort where you leave them open."),
         json_schema_extra={"x-group": "main"},
     )
-    resolution: int = Field(
+    resolution: Resolution = Field(
         64,
-        ge=32,
-        le=512,
         title=N_("Size"),
-        description=N_("Side of the made pictures in pixels: 32, 64, 128, 256 or 512."),
+        description=N_("Side of the made pictures in pixels."),
         json_schema_extra={"x-group": "main"},
     )
     innovation: float = Field(
@@ -253,13 +252,6 @@ class GanTrainingParams(Params):
         description=N_("The same seed gives the same model."),
     )
 
-    @field_validator("resolution")
-    @classmethod
-    def _a_power_of_two(cls, resolution: int) -> int:
-        if resolution not in RESOLUTIONS:
-            raise ValueError("must be one of " + ", ".join(map(str, RESOLUTIONS)))
-        return resolution
-
 
 GAN_TRAINING = Kind(
     name="gan_training",
@@ -270,4 +262,5 @@ GAN_TRAINING = Kind(
     state_version=1,
     stall_seconds=300.0,
     pieces=True,
+    figures=FIGURES,
 )

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from annotated_types import MaxLen, MinLen
 from pydantic import Field, ValidationInfo, field_validator
 
-from engines.kind import N_, Kind, Params, Picture
+from engines.kind import N_, Figure, Kind, Params, Picture
 
 
 class StyleTransferParams(Params):
@@ -122,4 +122,18 @@ STYLE_TRANSFER = Kind(
     state_version=1,
     stall_seconds=120.0,
     pieces=True,
+    figures={
+        "loss": Figure(
+            N_("Loss"),
+            N_("How far the picture is from what is asked, all parts together; it should fall."),
+        ),
+        "content": Figure(
+            N_("Distance to the photo"),
+            N_("How much of what the photo shows is lost. It may rise while the hand takes hold."),
+        ),
+        "style": Figure(
+            N_("Distance to the paintings"),
+            N_("How far its colours and strokes are from the paintings'; lower is closer."),
+        ),
+    },
 )

@@ -53,6 +53,8 @@ def test_metrics_are_finite_and_phases_can_be_said_at_every_step(kind: str) -> N
     for _ in range(total):
         metrics = engine.step()
         assert metrics
+        # What is not declared has no name in words on the page.
+        assert metrics.keys() <= KINDS[kind].figures.keys()
         assert all(math.isfinite(figure) for figure in metrics.values())
         for said in (engine.phase, *engine.notices()):
             assert "{" not in said.text.format(**said.values)

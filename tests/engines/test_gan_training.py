@@ -148,7 +148,7 @@ def test_too_few_pictures_are_refused_with_the_number_needed() -> None:
 
 @pytest.mark.parametrize("resolution", [33, 96])
 def test_a_size_that_is_no_power_of_two_is_refused(resolution: int) -> None:
-    with pytest.raises(ValueError, match="32, 64, 128, 256, 512"):
+    with pytest.raises(ValueError, match="32, 64, 128, 256 or 512"):
         _params(resolution=resolution)
 
 
@@ -338,6 +338,18 @@ def test_the_outputs_are_what_was_best_and_say_what_was_measured(tmp_path: Path)
     model = load_model(tmp_path / "model.safetensors")
     assert model.config.origin["steps"] == best["step"]
     assert all(torch.equal(engine.best[name], model.generator[name]) for name in engine.best)
+
+
+def test_the_measurement_before_the_first_step_is_told_with_how_far_it_is() -> None:
+    engine = _engine(steps=1)
+    phases = []
+    engine.pulse = lambda: phases.append(engine.phase)
+    engine.step()
+    first = [said.values["seen"] for said in phases if "noise" in said.text]
+    assert first[0] == 0
+    assert first == sorted(first)
+    assert first[-1] == 8 + len(engine.pictures) == phases[-1].values["pictures"]
+    assert "learning" in engine.phase.text
 
 
 def test_frames_are_due_at_the_start_at_intervals_and_at_the_end() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from engines.registry import KINDS
 from jobs import frames, lease
 from jobs.frames import Shown
 from jobs.lease import Claim
@@ -59,6 +60,8 @@ def asked(caller: Caller, claim: Claim, what: str, query: str = "") -> Any:
 
 def test_every_point_is_shown_exactly_where_there_is_room(caller: Caller, claim: Claim) -> None:
     loss, kid = asked(caller, claim, "metrics")["results"]
+    assert (loss["label"], kid["label"]) == ("Loss", "kid")  # a figure its kind does not declare
+    assert loss["meaning"] == KINDS["style_transfer"].figures["loss"].meaning
     assert loss["points"] == [[step, value(step)] for step in range(1, STEPS + 1)]
     assert (loss["measured"], loss["kept"], loss["shown"]) == (STEPS, STEPS, STEPS)
     assert (loss["method"], loss["thinned_to"]) == ("every_point", None)

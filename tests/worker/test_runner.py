@@ -99,6 +99,30 @@ def test_an_engine_that_prepares_for_long_shows_life_before_its_first_step(
     assert Say.ALIVE in words[: words.index(Say.RESUMED)]
 
 
+def test_a_first_step_that_takes_long_tells_its_phases_as_it_goes(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else somebody who looks sees nothing while a training measures before it learns."""
+    step, words = StyleTransfer.step, iter("abb")
+    said = Phase("")
+
+    def long_step(engine: StyleTransfer) -> Any:
+        nonlocal said
+        for word in words:
+            said = Phase(word)
+            engine.pulse()
+        return step(engine)
+
+    monkeypatch.setattr(runner, "PROGRESS_SECONDS", 0.0)
+    monkeypatch.setattr(StyleTransfer, "step", long_step)
+    monkeypatch.setattr(StyleTransfer, "phase", property(lambda _: said))
+    listener = Listener(stops=False)
+    run(settings, tmp_path, listener)
+    early = [told for told in listener.told(Say.PROGRESS) if told["step"] == 0]
+    assert [told["phase"]["text"] for told in early] == ["", "a", "b"]
+    assert Say.ALIVE in [say for say, _ in listener.said]
+
+
 def test_all_that_was_measured_is_sent_before_a_state_is_saved_and_at_the_end(
     tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,8 +179,12 @@ def test_a_warning_is_told_with_progress_and_logged_when_it_comes_and_goes(
     caplog.set_level("INFO", "runner")
     listener = Listener(stops=False)
     run(settings, tmp_path, listener)
-    told = [[n["values"] for n in each["notices"]] for each in listener.told(Say.PROGRESS)]
-    assert told == [[], [{"many": 1}], [{"many": 1}], [{"many": 2}], []]
+    told = {
+        each["step"]: [notice["values"] for notice in each["notices"]]
+        for each in listener.told(Say.PROGRESS)
+    }
+    one, two = [{"many": 1}], [{"many": 2}]
+    assert told == {0: [], 1: [], 2: one, 3: one, 4: two, 5: []}
     logged = [record.getMessage() for record in caplog.records if "colours" in record.getMessage()]
     assert logged == [
         "step 2: 1 colours are lost",

@@ -17,6 +17,7 @@ from jobs.series import Column
 from jobs.service import is_settled, shown_status
 from jobs.states import Reason
 from jobs.trained import Trained, title
+from webui.curves import named
 from webui.texts import _, phase_text
 
 
@@ -126,15 +127,19 @@ def file(row: File) -> dict[str, Any]:
     }
 
 
-def series(name: str, column: Column, points: int) -> dict[str, Any]:
+def series(kind: Kind | None, name: str, column: Column, points: int) -> dict[str, Any]:
     """One figure by step: ``[step, value]``, of a bucket ``[step, mean, lowest, highest]``.
 
+    ``label`` and ``meaning`` are in the reader's language.
     With more than ``points`` of them the lowest and highest of equally large stretches are
     shown, and ``shown`` and ``method`` say so.
     """
     chosen = metrics.sampled(column, points)
+    known = named(kind, name)
     return {
         "name": name,
+        "label": _(known.label),
+        "meaning": _(known.meaning),
         "measured": column.measured,
         "kept": len(column),
         "shown": len(chosen),

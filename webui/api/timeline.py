@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
+from engines.registry import KINDS
 from jobs import frames as kept
 from jobs import metrics, service
 from jobs.models import Job
@@ -13,6 +14,7 @@ from jobs.refusals import Fault, RefusedError
 from jobs.series import Column
 from webui.api import reading, shapes
 from webui.api.files import stored_bytes
+from webui.curves import in_order
 from webui.studio import owner_id, studio
 
 timeline = Blueprint("timeline", __name__, url_prefix="/api/v1/jobs")
@@ -34,7 +36,11 @@ def figures(job_id: str) -> Response:
         if request.if_none_match.contains_weak(tag):
             return _answered(Response(status=304), row, tag)
         columns = metrics.read(session, row.id, first, last)
-    shown = [shapes.series(name, columns.get(name, Column()), points) for name in names or columns]
+    kind = KINDS.get(row.kind)
+    shown = [
+        shapes.series(kind, name, columns.get(name, Column()), points)
+        for name in names or in_order(kind, columns)
+    ]
     return _answered(jsonify(results=shown), row, tag)
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal
 
+import pytest
 from annotated_types import MaxLen
 from pydantic import Field
 from werkzeug.datastructures import MultiDict
 
 from engines.kind import Kind, Model, Params, Picture
+from jobs import service
+from jobs.refusals import RefusedError
 from webui import forms
 
 
@@ -36,6 +39,7 @@ class EveryShape(Params):
     flavours: list[Literal["sweet", "sour"]] = Field(default_factory=list)
     steps: int = Field(10, ge=1, le=100, json_schema_extra={"x-group": "main"})
     strength: float = Field(0.5, gt=0, lt=1)
+    side: Literal[32, 64] = Field(64, json_schema_extra={"x-group": "main"})
     limit: int | None = None
     weights: list[float] = Field(default_factory=list)
     sharp: bool = False
@@ -62,6 +66,7 @@ def test_every_shape_follows_from_the_schema() -> None:
         "flavours": ("choices", True),
         "steps": ("number", False),
         "strength": ("number", False),
+        "side": ("choice", False),
         "limit": ("number", False),
         "weights": ("numbers", True),
         "sharp": ("switch", False),
@@ -106,6 +111,18 @@ def test_numbers_and_lists_are_read() -> None:
     )
     given = forms.parameters(forms.sent(KIND, sent))
     assert (given["strength"], given["weights"]) == (0.25, [1.0, 2.5])
+
+
+def test_few_numbers_are_choices_and_come_back_as_numbers() -> None:
+    assert (shape_of("side").choices, shape_of("side").few) == (("32", "64"), True)
+    sent: MultiDict[str, str] = MultiDict({"picture": ID, "side": "32"})
+    assert forms.parameters(forms.sent(KIND, sent))["side"] == 32
+    sent = MultiDict({"picture": ID, "side": "48"})
+    with pytest.raises(RefusedError) as refused:
+        service.validated(KIND, forms.parameters(forms.sent(KIND, sent)))
+    (fault,) = refused.value.faults
+    assert (fault.pointer, fault.code) == ("/params/side", "not_one_of")
+    assert fault.values["expected"] == "32 or 64"
 
 
 def test_an_earlier_jobs_parameters_fill_the_form() -> None:

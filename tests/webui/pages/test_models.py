@@ -230,7 +230,7 @@ def test_fine_tuning_begins_with_the_shape_of_the_model(visitor: Visitor, tmp_pa
     found = re.search(r'href="(/new/gan_training[^"]+)">Fine-tune from here', page)
     assert found
     form = visitor.page(found[1].replace("&amp;", "&"))
-    assert re.search(r'name="resolution"[^>]*value="32"', form)
+    assert re.search(r'name="resolution" value="32" checked', form)
     assert re.search(r'name="width"[^>]*value="4"', form)
     assert re.search(r'<option value="light" selected>', form)
     assert re.search(r'name="conditional" value="yes"[^>]* checked', form)

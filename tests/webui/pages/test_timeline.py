@@ -91,7 +91,7 @@ def test_a_curve_moves_picture_and_scrubber_by_keyboard_and_by_pointer(
     page: Page, where: str
 ) -> None:
     page.goto(where)
-    curve = page.get_by_role("slider", name="loss: move through the steps")
+    curve = page.get_by_role("slider", name="Loss: move through the steps")
     curve.focus()
     page.keyboard.press("ArrowLeft")
     expect_at(page, 900)
