@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 from uuid import uuid4
 
 import requests
@@ -79,6 +79,7 @@ class Job(TypedDict):
     run_eta_seconds: float | None
     created_at: str
     ended_at: str | None
+    snapshots: list[str]
     outputs: list[Output]
     error: dict[str, Any] | None
     urls: dict[str, str | None]
@@ -256,6 +257,10 @@ class Studio(Administration, Keeping, People, Telling):
     def rerun(self, job_id: str, changes: Mapping[str, Any], key: str | None = None) -> Job:
         """Commission a new job like this one with some parameters changed."""
         return self._order(f"/jobs/{_segment(job_id)}/rerun", {"params": dict(changes)}, key)
+
+    def snapshot(self, job_id: str, of: Literal["now", "best"] = "now") -> Job:
+        """Ask a run for its model of now, or the best so far; it comes among the outputs."""
+        return self._act(job_id, "/snapshot", query={"of": of})
 
     def artifacts(self, job_id: str) -> list[Output]:
         """The finished works of a job, the result first."""

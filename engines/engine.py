@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from engines.kind import N_
+from engines.kind import N_, Snapshot
 
 if TYPE_CHECKING:
     import torch
@@ -178,6 +178,14 @@ class Engine(ABC):
     @abstractmethod
     def load_state(self, state: State) -> None:
         """Continue from ``state``, bit for bit on CPU at the same thread count."""
+
+    def snapshot(self, of: Snapshot) -> Output:
+        """The model as it is after this step, or the best so far, as a file; the run goes on.
+
+        Asked between steps, of kinds whose :attr:`engines.kind.Kind.snapshots` name it. Two of
+        one name hold the same model.
+        """
+        raise NotImplementedError(of)
 
     @abstractmethod
     def outputs(self) -> Iterable[Output]:

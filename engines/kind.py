@@ -14,6 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 from pydantic import BaseModel, ConfigDict, StringConstraints, WithJsonSchema, model_validator
 
 ReferenceTo = Literal["picture", "dataset", "model"]
+Snapshot = Literal["now", "best"]
 
 
 def N_(text: str) -> str:  # noqa: N802  (gettext's own name for a text translated later)
@@ -107,6 +108,8 @@ class Kind:
     the order in which they are shown.
     ``pieces``: the work can be done in smaller pieces when memory runs out; such a job is tried
     once more with :attr:`engines.engine.Inputs.smaller` raised.
+    ``snapshots``: which models a run can hand out on its way, see
+    :meth:`engines.engine.Engine.snapshot`.
     """
 
     name: str
@@ -119,6 +122,7 @@ class Kind:
     resource: Literal["auto", "cpu", "gpu"] = "auto"
     more: Callable[[Mapping[str, Any], int], Mapping[str, Any] | None] = lambda _params, _at: None
     pieces: bool = False
+    snapshots: tuple[Snapshot, ...] = ()
     figures: Mapping[str, Figure] = dataclasses.field(default_factory=dict, hash=False)
 
     def schema(self) -> dict[str, Any]:

@@ -206,7 +206,7 @@ def finish(session: Session, hold: Hold, works: Sequence[Work], run_seconds: flo
 
     A cancel that was acknowledged before stays one: the results are then left out.
     """
-    job = _held(session, hold)
+    job = held(session, hold)
     if job.wanted == Wanted.CANCEL:
         _end(session, job, State.CANCELED, Reason.CANCELED_BY_USER, run_seconds)
         return
@@ -225,7 +225,8 @@ def finish(session: Session, hold: Hold, works: Sequence[Work], run_seconds: flo
                 height=work.height,
             )
         )
-    _end(session, job, State.SUCCEEDED, None, run_seconds)
+    # The models that were asked for on the way give way to that of the end.
+    _end(session, job, State.SUCCEEDED, None, run_seconds, snapshots=[])
     session.query(Checkpoint).where(Checkpoint.job_id == hold.job_id).delete(
         synchronize_session=False
     )
@@ -240,14 +241,14 @@ def stop(
     error: dict[str, Any] | None = None,
 ) -> None:
     """The process is gone: canceled, paused, failed, or back in the queue."""
-    _end(session, _held(session, hold), target, reason, run_seconds, error)
+    _end(session, held(session, hold), target, reason, run_seconds, error)
 
 
 def runner_died(
     session: Session, hold: Hold, reason: Reason, cause: str, run_seconds: float
 ) -> State:
     """The runner died alone: back to the queue, or failed after the fifth time in one place."""
-    job = _held(session, hold)
+    job = held(session, hold)
     deaths = job.deaths + 1
     error = {"cause": cause, "deaths": deaths}
     target = State.QUEUED
@@ -271,7 +272,7 @@ def ran_out_of_memory(
     A runner that the kernel has ``killed`` gets its second try even where it has no pieces:
     others may have used the memory up.
     """
-    job = _held(session, hold)
+    job = held(session, hold)
     deaths = job.deaths + killed
     if pieces and job.smaller < SMALLER_TRIES:
         details, reason = {"smaller": job.smaller + 1}, Reason.SMALLER_PIECES
@@ -322,7 +323,8 @@ def _end(
     return target
 
 
-def _held(session: Session, hold: Hold) -> Job:
+def held(session: Session, hold: Hold) -> Job:
+    """The attempt's job, locked. :class:`FenceLostError` when outlived."""
     job = lock_job(session, hold.job_id)
     if job.fence != hold.fence or job.state != str(State.RUNNING):
         raise FenceLostError(str(hold.job_id))

@@ -178,6 +178,16 @@ REFUSALS: Mapping[str, Refusal] = {
     "not_ended": Refusal(
         409, N_("This job has not ended."), N_("Cancel it first, or wait for its end.")
     ),
+    "over_already": Refusal(
+        409,
+        N_("This job has ended, or is about to."),
+        N_("Take the works it left, or try it again."),
+    ),
+    "no_snapshots": Refusal(
+        409,
+        N_("This kind of job hands out no model on its way."),
+        N_("Wait for its end."),
+    ),
     "in_use": Refusal(
         409,
         N_("A job that has not ended is made from this."),

@@ -21,7 +21,7 @@ from engines import media, models
 from engines.kind import ReferenceTo, Referred
 from engines.models import ModelError, ModelFacts
 from engines.registry import KINDS
-from jobs import files
+from jobs import files, snapshots
 from jobs.database import Database
 from jobs.ids import new_id
 from jobs.listing import keyset
@@ -144,7 +144,7 @@ def delete(session: Session, owner_id: UUID, model_id: UUID) -> None:
     if users:
         more = ["..."] if len(users) > USERS_NAMED else []
         raise RefusedError("model_in_use", users=", ".join([*users[:USERS_NAMED], *more]))
-    if row.job_id is not None:
+    if row.job_id is not None and row.position < snapshots.FIRST_POSITION:
         works = select(func.count()).select_from(File).where(File.job_id == row.job_id)
         if session.execute(works).scalar_one() == 1:
             raise RefusedError("only_work", job=row.job_id)

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from sqlalchemy.orm import Session
 
 from engines.registry import KINDS
-from jobs import causes, lease, logs, process_log
+from jobs import causes, lease, logs, process_log, snapshots
 from jobs.database import Database, DatabaseDownError
 from jobs.lease import Claim, SavedState, Work
 from jobs.moves import FenceLostError
@@ -120,6 +120,26 @@ class Clerk:
             path.unlink(missing_ok=True)
 
         self._later(lambda: self._tried("checkpoint", store))
+
+    def keep_snapshot(self, told: dict[str, Any], done: Callable[[], None]) -> None:
+        """Store a model of now, then commit its row; ``done`` is called also where that failed, as
+        the wish then still stands."""
+
+        def store() -> None:
+            path = Path(told["path"])
+            stored = self._storage.put(self._database, path)
+            work = Work(told["role"], told["name"], told["media_type"], stored)
+            with self._database.begin() as session:
+                snapshots.keep(session, self._claim.hold, told["of"], work)
+            path.unlink(missing_ok=True)
+
+        def tried() -> None:
+            try:
+                self._tried("model", store)
+            finally:
+                done()
+
+        self._later(tried)
 
     def add_output(self, told: dict[str, Any]) -> None:
         """Store a finished work; its row comes with the success."""

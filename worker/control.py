@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import IO
 
+from engines.kind import Snapshot
 from worker.protocol import Assignment, Do, Stop, boot_clock, messages
 
 HOLD_LIMIT_SECONDS = 15 * 60.0
@@ -21,6 +22,7 @@ class Control:
         self._assignment: Assignment | None = None
         self._step_until = 0.0
         self._stop: Stop | None = None
+        self._snapshots: list[Snapshot] = []
         threading.Thread(target=self._listen, name="control", daemon=True).start()
 
     def await_start(self) -> Assignment:
@@ -33,6 +35,12 @@ class Control:
     def stop_wanted(self) -> Stop | None:
         """Whether and why the run shall stop."""
         return self._stop
+
+    def snapshots_wanted(self) -> list[Snapshot]:
+        """Which models the run shall hand out now; each time that is asked for is told once."""
+        with self._changed:
+            asked, self._snapshots = self._snapshots, []
+            return asked
 
     def may_step(self, tell_holding: Callable[[], None]) -> bool:
         """Wait at a step boundary until the lease reaches far enough.
@@ -59,6 +67,8 @@ class Control:
                         self._step_until = self._assignment.step_until
                     case Do.LEASE:
                         self._step_until = message["until"]
+                    case Do.SNAPSHOT:
+                        self._snapshots.append(message["of"])
                     case Do.STOP:
                         self._stop = Stop(message["why"])
                 self._changed.notify_all()

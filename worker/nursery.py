@@ -12,6 +12,7 @@ import threading
 import time
 from typing import Any
 
+from engines.kind import Snapshot
 from worker.forks import ForkServer, ForkServerError
 from worker.protocol import Assignment, Do, Say, Sender, Stop, messages
 from worker.slots import SlotSpec
@@ -59,6 +60,10 @@ class Runner:
     def lease(self, until: float) -> None:
         """Tell it how far its lease reaches on the boot clock."""
         self._tell(Do.LEASE, until=until)
+
+    def snapshot(self, of: Snapshot) -> None:
+        """Ask it to hand out a model at its next step boundary."""
+        self._tell(Do.SNAPSHOT, of=of)
 
     def stop(self, why: Stop) -> None:
         """Ask it to stop at its next step boundary."""

@@ -1,7 +1,7 @@
 """What supervisor and runner say to each other: JSON lines on two pipes.
 
-Supervisor to runner: ``start`` once, then ``lease`` and ``stop``. Runner to supervisor: the
-messages of :class:`Say`. Paths lie in the attempt's scratch folder.
+Supervisor to runner: ``start`` once, then ``lease``, ``snapshot`` and ``stop``. Runner to
+supervisor: the messages of :class:`Say`. Paths lie in the attempt's scratch folder.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ class Do(StrEnum):
 
     START = "start"
     LEASE = "lease"
+    SNAPSHOT = "snapshot"
     STOP = "stop"
 
 
@@ -35,6 +36,7 @@ class Say(StrEnum):
     FRAME = "frame"
     PREVIEW = "preview"
     CHECKPOINT = "checkpoint"
+    SNAPSHOT = "snapshot"
     FITTED = "fitted"
     OUTPUT = "output"
     DONE = "done"

@@ -85,6 +85,8 @@ class Run:
             self._save_frame_if_due()
         while self._step < self._engine.total_steps:
             goes_on = self._control.may_step(self._tell_holding)
+            if goes_on:
+                self._hand_out()
             stop = self._control.stop_wanted() if goes_on else Stop.YIELD
             if stop is not None:
                 return self._leave(stop)
@@ -249,6 +251,13 @@ class Run:
             state_version=self._kind.state_version,
             score=self._score(),
         )
+
+    def _hand_out(self) -> None:
+        """Write the models that were asked for, as they are at this step boundary."""
+        for of in self._control.snapshots_wanted():
+            output = self._engine.snapshot(of)
+            log.info("step %s: handed out %s", self._step, output.name)
+            self._sender.send(Say.SNAPSHOT, of=of, **self._stored(0, output))
 
     def _score(self) -> float | None:
         score = self._engine.score

@@ -15,7 +15,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
-from jobs import lease
+from engines.kind import Snapshot
+from jobs import lease, snapshots
 from jobs.database import Database, DatabaseDownError
 from jobs.lease import BEATS_PER_LEASE, Claim
 from jobs.moves import FenceLostError
@@ -65,6 +66,7 @@ class Supervisor:
         self._term_sent = False
         self._ending: Future[None] | None = None
         self._stalled = False
+        self._snapshots: set[Snapshot] = set()
         self._stepped, self._began_at_step = False, 0
         left = claim.seconds_left
         self._deadline = math.inf if left is None else boot_clock() + left
@@ -137,6 +139,9 @@ class Supervisor:
             case Say.RESUMED:
                 self._began_at_step = message["step"] or 0
                 self._clerk.record_resume(message["step"])
+            case Say.SNAPSHOT:
+                of = message["of"]
+                self._clerk.keep_snapshot(message, lambda: self._snapshots.discard(of))
             case Say.FITTED:
                 self._clerk.note_fitted(message["name"], message["value"])
             case Say.DONE | Say.STOPPED as said:
@@ -173,6 +178,12 @@ class Supervisor:
                 wanted = lease.look(session, self._claim.hold)
             else:
                 wanted = lease.report_progress(session, self._claim.hold, progress)
+            asked = snapshots.wanted(session, self._claim.hold)
+        for of in asked:
+            # Until it is stored, or could not be, the wish stands and is told once.
+            if of not in self._snapshots:
+                self._snapshots.add(of)
+                self._runner.snapshot(of)
         self._obey(wanted)
 
     def _guarded(self, act: Callable[[], None]) -> bool:

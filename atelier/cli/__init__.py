@@ -63,6 +63,7 @@ for _command in (
     jobs.resume,
     jobs.cancel,
     jobs.retry,
+    jobs.snapshot,
     jobs.rerun,
     jobs.download,
     datasets.datasets,

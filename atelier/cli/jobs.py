@@ -138,6 +138,15 @@ def cancel(job_id: str, as_json: bool) -> None:
 
 @click.command()
 @job_argument
+@click.option("--best", is_flag=True, help="The best so far, not that of now.")
+@json_option
+def snapshot(job_id: str, best: bool, as_json: bool) -> None:
+    """Ask a training that runs for its model, to sample or go on from meanwhile."""
+    _tell(connect().snapshot(job_id, "best" if best else "now"), as_json)
+
+
+@click.command()
+@job_argument
 @click.option("--from-start", is_flag=True, help="Begin anew, not from the newest checkpoint.")
 @json_option
 def retry(job_id: str, from_start: bool, as_json: bool) -> None:

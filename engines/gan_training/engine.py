@@ -23,7 +23,7 @@ from engines.gan_training.history import History
 from engines.gan_training.kind import GAN_TRAINING, GanTrainingParams
 from engines.gan_training.lesson import FIGURES, Lesson
 from engines.gan_training.pair import Pair, cloned, copy_all, prefixed
-from engines.kind import N_, Params
+from engines.kind import N_, Params, Snapshot
 from engines.state import State, StateError, same_params
 
 READ_EVERY = {"cpu": 1, "cuda": 16}
@@ -123,6 +123,15 @@ class GanTraining(Engine):
     def outputs(self) -> Iterable[Output]:
         """The grid of the best model, the model, its curves and reports."""
         return works.of(self)
+
+    def snapshot(self, of: Snapshot) -> Output:
+        """The average maker of now, or the one that was nearest to the set, with the judge."""
+        return works.snapshot(self, of)
+
+    @property
+    def steps_done(self) -> int:
+        """How many batches are learned from."""
+        return self._step
 
     def state(self) -> State:
         """Networks, optimisers, averages, the state to roll back to, the best model, the curves."""

@@ -262,5 +262,6 @@ GAN_TRAINING = Kind(
     state_version=1,
     stall_seconds=300.0,
     pieces=True,
+    snapshots=("now", "best"),
     figures=FIGURES,
 )

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
-from torch import nn
+from torch import Tensor, nn
 
 from engines import media
 from engines.engine import Output
 from engines.gan_training import drawing, events, samples
 from engines.gan_training.drawing import Curve
 from engines.gan_training.model_file import save_model
+from engines.kind import Snapshot
 from engines.vision.sets import MEMORISED
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def of(engine: GanTraining) -> Iterable[Output]:
     report = engine.evaluation.report(maker, engine.pulse)
     figures = _figures(engine, report)
     yield Output("result", "samples.png", grid)
-    yield _model(engine, figures)
+    yield _model(engine, "model", engine.best, figures["best_step"], figures["best_kid"])
     yield Output("report", "curves.png", _curves(engine))
     yield Output("report", "nearest.png", _pairs(engine, maker, report))
     path = engine.inputs.place("report.json")
@@ -43,28 +44,52 @@ def of(engine: GanTraining) -> Iterable[Output]:
     yield _events(engine, grid)
 
 
-def _model(engine: GanTraining, figures: dict[str, Any]) -> Output:
+def snapshot(engine: GanTraining, of: Snapshot) -> Output:
+    """A model of a run that goes on; its name tells the step."""
+    if of == "now":
+        step, maker = engine.steps_done, engine.pair.average.state_dict()
+        measured = [point.value for point in engine.evaluation.curve if point.step == step]
+        return _model(engine, f"model-step-{step}", maker, step, *measured[-1:])
+    best = engine.evaluation.best
+    step, kid = (best.step, best.value) if best else (0, None)
+    return _model(engine, f"model-best-step-{step}", engine.best, step, kid)
+
+
+def _model(
+    engine: GanTraining,
+    name: str,
+    maker: Mapping[str, Tensor],
+    step: int,
+    kid: float | None = None,
+) -> Output:
     origin = {
-        "steps": figures["best_step"],
-        "pictures_seen": figures["best_step"] * engine.params.batch,
-        "set": figures["set"],
+        "steps": step,
+        "pictures_seen": step * engine.params.batch,
+        **_source(engine),
         "set_size": len(engine.pictures),
-        "begun_from": figures["begun_from"],
-        "kid": figures["best_kid"],
+        "kid": kid,
         "innovation": engine.params.innovation,
     }
-    path = engine.inputs.place("model.safetensors")
+    path = engine.inputs.place(f"{name}.safetensors")
     config = replace(engine.config, origin=origin)
-    save_model(path, config, engine.best, engine.pair.judge.state_dict())
+    save_model(path, config, maker, engine.pair.judge.state_dict())
     return Output("model", path.name, path, media.MODEL)
 
 
-def _figures(engine: GanTraining, report: Report) -> dict[str, Any]:
-    params, hashes, best = engine.params, engine.inputs.hashes, engine.evaluation.best
-    assert best is not None
+def _source(engine: GanTraining) -> dict[str, str | None]:
+    """The hashes of the set and of the model that was begun from."""
+    params, hashes = engine.params, engine.inputs.hashes
     return {
         "set": hashes.get(params.dataset),
         "begun_from": hashes.get(params.init_from) if params.init_from else None,
+    }
+
+
+def _figures(engine: GanTraining, report: Report) -> dict[str, Any]:
+    best = engine.evaluation.best
+    assert best is not None
+    return {
+        **_source(engine),
         "steps": engine.total_steps,
         "best_step": best.step,
         "best_kid": best.value,

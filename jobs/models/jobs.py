@@ -20,6 +20,7 @@ class Job(Base):
     ``inputs`` the SHA-256 of each file and dataset it names, by id; null while that is not known.
     ``smaller`` counts how often memory ran out, ``best_score`` is the highest score of its
     checkpoints so far.
+    ``snapshots`` are the models it was asked for on its way and has not handed out yet.
     ``canceled_as`` is the reason that a running job's cancel will have, when it is not its owner
     who wants it.
     """
@@ -99,6 +100,7 @@ class Job(Base):
     deaths: Mapped[int] = mapped_column(server_default=text("0"))
     smaller: Mapped[int] = mapped_column(server_default=text("0"))
     best_score: Mapped[float | None]
+    snapshots: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
 
     progress: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     preview_sha256: Mapped[str | None] = mapped_column(ForeignKey("blob.sha256"))

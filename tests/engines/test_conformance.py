@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from engines import state
+from engines import media, state
 from engines.engine import Engine, InputError
 from engines.registry import KINDS
 from engines.state import State, StateError
@@ -105,6 +105,9 @@ def test_previews_and_saved_states_do_not_change_the_run(
     engine = tiny.engine(kind)
     for _ in range(engine.total_steps):
         engine.preview()
+        for of in KINDS[kind].snapshots:
+            model = engine.snapshot(of)
+            assert (model.role, model.media_type) == ("model", media.MODEL)
         engine.step()
         state.save(engine.state(), tmp_path / "state")
     _assert_same(state.load(tmp_path / "state"), finished[kind].state())

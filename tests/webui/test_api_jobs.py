@@ -32,6 +32,7 @@ FIELDS = {
     "started_at",
     "ended_at",
     "outputs",
+    "snapshots",
     "error",
     "urls",
 }

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from engines.engine import Phase
+from engines.kind import Snapshot
 from engines.style_transfer.engine import StyleTransfer
 from jobs.settings import Settings
 from tests.engines.tiny import FILES, TINY
@@ -41,6 +42,10 @@ class Listener:
     def stop_wanted(self) -> Stop | None:
         """As :meth:`worker.control.Control.stop_wanted`."""
         return Stop.PAUSE if self._stops and self.told(Say.CHECKPOINT) else None
+
+    def snapshots_wanted(self) -> list[Snapshot]:
+        """As :meth:`worker.control.Control.snapshots_wanted`."""
+        return []
 
     def told(self, say: Say) -> list[dict[str, Any]]:
         """What was told with ``say``."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from flask import Blueprint, Response, jsonify, request, url_for
 
+from engines.kind import Snapshot
 from jobs import files as kept
-from jobs import listing, service
+from jobs import listing, service, snapshots
 from jobs.models import File, Job
 from jobs.refusals import RefusedError
 from webui.api import cursors, reading, shapes
@@ -126,6 +127,18 @@ def rerun(job_id: str) -> Response:
             session, owner_id(), reading.id_of(job_id), changes, studio().settings, key
         )
     return accepted(row)
+
+
+@jobs.post("/<job_id>/snapshot")
+def snapshot(job_id: str) -> Response:
+    """Ask a run for its model of now (``?of=best``: the best so far): 202, it comes as a work."""
+    of = cast(Snapshot, reading.choice("of", snapshots.WAYS))
+    with studio().database.begin() as session:
+        id_ = reading.id_of(job_id)
+        body = _shape(session, snapshots.ask(session, owner_id(), id_, of, studio().settings))
+    made = jsonify(body)
+    made.status_code = 202
+    return made
 
 
 @jobs.get("/<job_id>/artifacts")

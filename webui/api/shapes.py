@@ -48,6 +48,7 @@ def job(row: Job, outputs: Sequence[File], place: Place | None) -> dict[str, Any
         "created_at": time(row.created_at),
         "started_at": time(row.started_at),
         "ended_at": time(row.ended_at),
+        "snapshots": list(row.snapshots),
         "outputs": [output(file) for file in outputs],
         "error": error(row),
         "urls": urls(row),
@@ -104,7 +105,7 @@ def urls(row: Job) -> dict[str, str | None]:
         "artifacts": url_for("jobs.artifacts", job_id=row.id),
         **{
             action: url_for(f"jobs.{action}", job_id=row.id)
-            for action in ("cancel", "pause", "resume", "retry", "rerun")
+            for action in ("cancel", "pause", "resume", "retry", "rerun", "snapshot")
         },
     }
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from flask import redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from engines import media
-from jobs import listing, logs, service, trained
+from engines.kind import Snapshot
+from jobs import listing, logs, service, snapshots, trained
 from jobs.models import Job
 from jobs.refusals import RefusedError
 from webui import cards, timeline
@@ -59,11 +60,16 @@ def job_page(job_id: str) -> str:
         shown = timeline.of(session, row, request.args.get("frame", type=int))
         made = [file for file in card.outputs if file.media_type == media.MODEL]
         models = trained.with_lineage(session, made)
+    at_end = [model for model in models if model.row.position < snapshots.FIRST_POSITION]
+    on_the_way = [model for model in models if model not in at_end]
     return render_template(
         "job.html",
         card=card,
         timeline=shown,
-        offers=offers(studio().storage, row, models),
+        offers=offers(studio().storage, row, at_end),
+        on_the_way=[(each.row, offers(studio().storage, row, [each])) for each in on_the_way],
+        snapshots=snapshots.offered(row),
+        model_title=trained.title,
         figure=figure,
         large=request.args.get("curve", ""),
         notices=shapes.notices(row),
@@ -114,10 +120,18 @@ def _rerun(session: Any, asker: UUID, job_id: UUID) -> Job:
     return service.rerun(session, asker, job_id, {}, studio().settings)
 
 
+def _snapshot(session: Any, asker: UUID, job_id: UUID) -> Job:
+    of = cast(Snapshot, request.form.get("of"))
+    if of not in snapshots.WAYS:
+        raise RefusedError("bad_request")
+    return snapshots.ask(session, asker, job_id, of, studio().settings)
+
+
 _ACTS = {
     "cancel": service.cancel,
     "pause": service.pause,
     "resume": service.resume,
     "retry": _retry,
     "rerun": _rerun,
+    "snapshot": _snapshot,
 }
