@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from atelier.cli.names import Named, id_of
+
 if TYPE_CHECKING:
     from atelier.client import Studio
 
@@ -39,10 +41,13 @@ def option_of(name: str, schema: Schema) -> click.Option:
 
 
 def given_params(schema: Schema, values: Mapping[str, Any], studio: Studio) -> dict[str, Any]:
-    """The parameters that were given; files are uploaded, each once, and stand as their ids."""
+    """The parameters that were given; files are uploaded, each once, and stand as their ids, as
+    does what is named."""
     uploaded: dict[Path, str] = {}
 
     def sent(value: Any) -> Any:
+        if isinstance(value, Named):
+            return id_of(studio, value)
         if not isinstance(value, Path):
             return value
         if value not in uploaded:
@@ -129,17 +134,17 @@ class _Several(click.ParamType[Any]):
 
 
 class _Reference(click.ParamType[Any]):
-    """Something stored: a picture's file, which is uploaded, or an id."""
+    """Something stored: a picture's file, which is uploaded; a set or model by name; or an id."""
 
     def __init__(self, to: str) -> None:
         self._to = to
-        self.name = "file or id" if to == "picture" else "id"
+        self.name = "file or id" if to == "picture" else "name or id"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
-        if ID.fullmatch(value):
+        if isinstance(value, Named) or ID.fullmatch(value):
             return value
         if self._to != "picture":
-            self.fail(f"{value!r} is no id of a {self._to}.", param, ctx)
+            return Named(param.opts[0] if param else "", self._to, str(value))
         path = Path(value)
         if not path.is_file():
             self.fail(f"{value!r} is neither a file here nor an id. Check the path.", param, ctx)

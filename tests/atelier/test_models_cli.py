@@ -22,7 +22,7 @@ def test_a_model_from_its_file_to_its_pictures_and_away(
     assert "dcgan, 32 px" in cli("models", "show", model).out
     assert model in cli("models", "list").out
     sampled = cli(
-        *("submit", "gan_sampling", "--model", model, "--mode", "film", "--count", "2"),
+        *("submit", "gan_sampling", "--model", "Dots", "--mode", "film", "--count", "2"),
         *("--frames", "4", "--label", "dots", "--output", "film.webp"),
     )
     assert sampled.status == 0, sampled.err
@@ -32,6 +32,13 @@ def test_a_model_from_its_file_to_its_pictures_and_away(
     assert recipe is not None
     assert (recipe["kind"], recipe["params"]["model"]) == ("gan_sampling", model)
     assert recipe["inputs"] == {model: studio.model(model)["sha256"]}
+    other = studio.add_model(path, "Dots")["id"]
+    unclear = cli("submit", "gan_sampling", "--model", "Dots")
+    assert unclear.status != 0
+    assert model in unclear.err
+    assert other in unclear.err
+    assert "'Dots'" in cli("submit", "gan_sampling", "--model", "Dot").err
+    assert cli("models", "delete", other).status == 0
     used = cli("models", "show", model, "--json").document["used_by"]
     assert [(use["kind"], use["status"]) for use in used] == [("gan_sampling", "succeeded")]
     assert cli("models", "rename", model, "Old dots").status == 0
