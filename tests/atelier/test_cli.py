@@ -66,9 +66,11 @@ def test_a_job_from_files_to_its_picture(
     assert not list(tmp_path.rglob(".atelier-*"))
 
     measured = cli("metrics", job_id)
-    assert [line.split()[:2] for line in measured.out.splitlines()[1:]] == [
+    listed, _, meanings = measured.out.partition("\n\n")
+    assert [line.split()[:2] for line in listed.splitlines()[1:]] == [
         [name, "1"] for name in ("loss", "content", "style")
     ]
+    assert "content: Distance to the photo. " in meanings
     table = cli("metrics", job_id, "--csv", "--name", "loss").out.splitlines()
     assert (table[0], len(table)) == ("step,loss", 2)
     kept = cli("frames", job_id, "--save", "timeline")

@@ -345,10 +345,11 @@ def test_the_measurement_before_the_first_step_is_told_with_how_far_it_is() -> N
     phases = []
     engine.pulse = lambda: phases.append(engine.phase)
     engine.step()
-    first = [said.values["seen"] for said in phases if "noise" in said.text]
-    assert first[0] == 0
-    assert first == sorted(first)
-    assert first[-1] == 8 + len(engine.pictures) == phases[-1].values["pictures"]
+    first = [said.values for said in phases if "noise" in said.text]
+    seen = [values["seen"] for values in first]
+    assert seen[0] == 0
+    assert seen == sorted(seen)
+    assert seen[-1] == first[-1]["pictures"] == 8 + len(engine.pictures)
     assert "learning" in engine.phase.text
 
 
