@@ -35,6 +35,7 @@ _MINE = (
     _JOB.c.state == str(State.RUNNING),
 )
 _LOOK = select(_JOB.c.wanted).where(*_MINE)
+_SNAPSHOTS = select(_JOB.c.snapshots).where(*_MINE)
 _CONFIRM = select(_JOB.c.id).where(*_MINE).with_for_update()
 _TOUCH = update(_JOB).where(*_MINE).returning(_JOB.c.wanted)
 _BEAT = _TOUCH.values(
@@ -150,6 +151,11 @@ def look(session: Session, hold: Hold) -> Wanted:
     if wanted is None:
         raise FenceLostError(str(hold.job_id))
     return Wanted(wanted)
+
+
+def snapshots_wanted(session: Session, hold: Hold) -> list[str]:
+    """Which models the attempt shall hand out; none where the fence is lost."""
+    return list(session.execute(_SNAPSHOTS, _as_held(hold)).scalar_one_or_none() or ())
 
 
 def confirm(session: Session, hold: Hold) -> None:

@@ -22,7 +22,6 @@ from jobs.models import File, Job
 from jobs.moves import note
 from jobs.refusals import RefusedError
 from jobs.settings import Settings
-from jobs.states import State
 
 WAYS: tuple[Snapshot, ...] = get_args(Snapshot)
 FIRST_POSITION = 1000
@@ -49,19 +48,10 @@ def ask(session: Session, owner_id: UUID, job_id: UUID, of: Snapshot, settings: 
     if service.is_settled(job) or service.shown_status(job) == "canceling":
         raise RefusedError("over_already")
     if of not in job.snapshots:
-        quotas.check_disk(session, owner_id, 1, settings)
+        quotas.check_disk(session, owner_id, 1, quotas.limits_of(session, owner_id, settings))
         job.snapshots = [*job.snapshots, of]
         note(session, job, "snapshot", {"asked": of})
     return job
-
-
-def wanted(session: Session, hold: Hold) -> list[Snapshot]:
-    """What the attempt shall hand out; nothing where the fence is lost, which others notice."""
-    query = select(Job.snapshots).where(
-        Job.id == hold.job_id, Job.fence == hold.fence, Job.state == str(State.RUNNING)
-    )
-    asked = session.execute(query).scalar_one_or_none() or ()
-    return [of for of in WAYS if of in asked]
 
 
 def keep(session: Session, hold: Hold, of: Snapshot, work: Work) -> bool:

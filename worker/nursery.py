@@ -12,7 +12,6 @@ import threading
 import time
 from typing import Any
 
-from engines.kind import Snapshot
 from worker.forks import ForkServer, ForkServerError
 from worker.protocol import Assignment, Do, Say, Sender, Stop, messages
 from worker.slots import SlotSpec
@@ -61,7 +60,7 @@ class Runner:
         """Tell it how far its lease reaches on the boot clock."""
         self._tell(Do.LEASE, until=until)
 
-    def snapshot(self, of: Snapshot) -> None:
+    def snapshot(self, of: str) -> None:
         """Ask it to hand out a model at its next step boundary."""
         self._tell(Do.SNAPSHOT, of=of)
 

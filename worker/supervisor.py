@@ -15,8 +15,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
-from engines.kind import Snapshot
-from jobs import lease, snapshots
+from engines.registry import KINDS
+from jobs import lease
 from jobs.database import Database, DatabaseDownError
 from jobs.lease import BEATS_PER_LEASE, Claim
 from jobs.moves import FenceLostError
@@ -66,7 +66,8 @@ class Supervisor:
         self._term_sent = False
         self._ending: Future[None] | None = None
         self._stalled = False
-        self._snapshots: set[Snapshot] = set()
+        self._may_ask = bool(KINDS[claim.kind].snapshots)
+        self._snapshots: set[str] = set()
         self._stepped, self._began_at_step = False, 0
         left = claim.seconds_left
         self._deadline = math.inf if left is None else boot_clock() + left
@@ -178,7 +179,7 @@ class Supervisor:
                 wanted = lease.look(session, self._claim.hold)
             else:
                 wanted = lease.report_progress(session, self._claim.hold, progress)
-            asked = snapshots.wanted(session, self._claim.hold)
+            asked = lease.snapshots_wanted(session, self._claim.hold) if self._may_ask else []
         for of in asked:
             # Until it is stored, or could not be, the wish stands and is told once.
             if of not in self._snapshots:

@@ -58,7 +58,7 @@ def test_what_is_asked_for_is_kept_once_beside_the_works_of_the_end(ada: Studio)
     ask(ada, job_id)
     ask(ada, job_id)
     with ada.database.begin() as session:
-        assert snapshots.wanted(session, held.hold) == ["now"]
+        assert lease.snapshots_wanted(session, held.hold) == ["now"]
     assert keep(ada, held)
     assert not keep(ada, held)
     ask(ada, job_id)
@@ -87,12 +87,12 @@ def test_a_wish_outlives_the_attempt_that_did_not_fulfil_it(ada: Studio) -> None
     with pytest.raises(FenceLostError):
         keep(ada, lost)
     with ada.database.begin() as session:
-        assert snapshots.wanted(session, lost.hold) == []
+        assert lease.snapshots_wanted(session, lost.hold) == []
     held = claimed(ada.database)
     with pytest.raises(FenceLostError):
         keep(ada, lost)
     with ada.database.begin() as session:
-        assert snapshots.wanted(session, held.hold) == ["now"]
+        assert lease.snapshots_wanted(session, held.hold) == ["now"]
     assert keep(ada, held)
     assert [work.position for work in ada.outputs(job_id)] == [snapshots.FIRST_POSITION]
 
