@@ -66,8 +66,8 @@ def test_a_job_from_files_to_its_picture(
     assert not list(tmp_path.rglob(".atelier-*"))
 
     measured = cli("metrics", job_id)
-    lines, _, meanings = measured.out.partition("\n\n")
-    assert [line.split()[:2] for line in lines.splitlines()[1:]] == [
+    figures, _, meanings = measured.out.partition("\n\n")
+    assert [line.split()[:2] for line in figures.splitlines()[1:]] == [
         [name, "1"] for name in ("loss", "content", "style")
     ]
     assert "content: Distance to the photo. " in meanings
