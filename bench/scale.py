@@ -1,8 +1,10 @@
 """What 10,000 slots and 1,000,000 jobs a day would ask of one studio, and what gives way first.
 
 ``python -m bench.scale`` fills a database of its own with that many slots, all at work, measures
-what each thing that a studio does again and again costs on this machine, multiplies by how often
-it would be done, and writes the table into docs/scale.md. Measured are rates; computed is the rest.
+how long a core of the database and one of the web server works for each thing that a studio does
+again and again, lets :mod:`bench.simulation` play studios of several sizes with these costs, and
+writes both tables into docs/scale.md. Processor time is measured, not time: it is the same on a
+machine that others use.
 """
 
 from __future__ import annotations
@@ -11,236 +13,254 @@ import os
 import platform
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
+from statistics import median
 from uuid import UUID
 
-from flask import Flask
 from sqlalchemy import text
 
 from atelier.local import Stack
+from atelier.postgres import CONNECTIONS
 from bench.claims import FILL, OWNERS
-from jobs import lease, listing, overview, service, slots
+from bench.simulation import Costs, Seen, Simulation, Studio, p99
+from jobs import accounts, lease, overview, slots
 from jobs.database import Database, connect
 from jobs.keeper import Keeper
-from jobs.lease import BEATS_PER_LEASE, Hold
-from jobs.queue import make_app
+from jobs.lease import Hold
 from jobs.settings import Settings
 from jobs.states import Reason, State
 from jobs.storage import Storage
-from worker.supervisor import LOOK_SECONDS as SUPERVISOR_LOOK_SECONDS
+from webui import create_app
+from worker.vitals import tree
 
 REPORT = Path(__file__).parents[1] / "docs" / "scale.md"
 BEGIN, END = "<!-- figures: written by python -m bench.scale -->\n", "<!-- end of figures -->"
 SLOTS, JOBS_A_DAY, WAITING = 10_000, 1_000_000, 20_000
-THREADS, SECONDS = 4, 4.0
-WATCHERS = 1_000  # people who look at a running job's page, which asks once a second
+SECONDS, WARM_UP = 3.0, 20
 VITALS = {"load": 1.0, "cpu": 0.5, "memory": 10**10, "memory_total": 10**11, "step": 5}
 PROGRESS = {"step": 1, "total": 500, "share": 0.1, "seconds_left": 60.0, "metrics": {"loss": 1.0}}
+# A slot at work talks from its own thread and its clerk's; the web server and the keeper beside.
+CONNECTIONS_A_SLOT, OTHERS = 2, 25
+# What an operator promises: figures are not older, pages and answers not slower.
+LATEST = {"progress_age": 3.0, "page": 1.0, "commission": 1.0, "overview": 2.0}
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Something done ``demand`` times a second at that size; ``rate`` a second were measured.
-
-    ``where``: ``database`` shares one server with all others; ``keeper`` and ``web`` have a
-    process of their own.
-    """
+    """Seconds of a core that one of something takes, in the database and where it is asked."""
 
     name: str
-    demand: float
-    rate: float
-    where: str = "database"
-
-    @property
-    def share(self) -> float:
-        """How much of what this machine can do it would take."""
-        return self.demand / self.rate
+    database: float
+    asking: float
+    took: float
 
 
 def main() -> None:
-    """Measure, compute, print, and keep."""
+    """Measure, simulate, print, and keep."""
     with tempfile.TemporaryDirectory(prefix="atelier-bench-") as folder:
         Path(folder).chmod(0o711)
         settings = Settings.read({"ATELIER_DATA": str(Path(folder, "var"))})
-        services = ("postgres", "valkey", "migrate")
-        with Stack(settings, services=services) as stack:
-            database = connect(stack.settings, connections=THREADS + 1, patience=600.0)
+        with Stack(settings, services=("postgres", "valkey", "migrate")) as stack:
+            database = connect(stack.settings, connections=4, patience=600.0)
             try:
-                costs = list(_costs(stack.settings, database, Path(folder, "files")))
+                scale = Scale(stack, database, Path(folder, "files"))
+                costs = scale.costs()
+                scale.close()
             finally:
                 database.close()
-    told = f"{_setting()}\n\n{table(costs)}\n"
+    told = f"{_setting()}\n\n{table(costs)}\n\n{simulated(costs)}\n"
     print(told)
     before, _, rest = REPORT.read_text(encoding="utf-8").partition(BEGIN)
     after = rest.partition(END)[2]
     REPORT.write_text(f"{before}{BEGIN}\n{told}\n{END}{after}", encoding="utf-8")
 
 
-def table(costs: list[Cost]) -> str:
-    """Every cost, the one that takes most first; ``costs`` begin with the bare commit."""
-    bare, *rest = costs
+def table(costs: dict[str, Cost]) -> str:
+    """What each thing costs."""
     lines = [
-        "| what | a second at that size | measured a second | one costs, in bare commits |"
-        " all of them, in bare commits a second |",
-        "|---|---:|---:|---:|---:|",
-        f"| {bare.name} | | {bare.rate:,.1f} | 1.0 | |",
+        "| one | milliseconds of a core of the database | of a core that asks |",
+        "|---|---:|---:|",
     ]
-    for cost in sorted(rest, key=lambda each: -each.share):
-        where = "" if cost.where == "database" else f" ({cost.where})"
-        told = f"| {cost.name}{where} | {cost.demand:,.1f} | {cost.rate:,.1f} |"
-        if cost.where in ("database", "keeper"):
-            told += f" {bare.rate / cost.rate:,.1f} | {cost.share * bare.rate:,.0f} |"
-        else:
-            told += f" | {cost.share:.1f} times this one |"
-        lines.append(told)
-    total = sum(cost.share for cost in rest if cost.where in ("database", "keeper"))
-    lines.append(f"| **all that shares the database** | | | | **{total * bare.rate:,.0f}** |")
+    for cost in costs.values():
+        lines.append(f"| {cost.name} | {1000 * cost.database:.3f} | {1000 * cost.asking:.3f} |")
+    commit = 1000 * costs["commit"].took
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"A bare commit takes {commit:.2f} ms, of which the disk has all that no core works.",
+        ]
+    )
+
+
+def simulated(costs: dict[str, Cost]) -> str:
+    """Studios of several sizes, and the largest with what an operator can do."""
+    taken = _as_simulated(costs)
+    large = Studio(SLOTS)
+    studios = [
+        *((f"{many:,} slots", Studio(many)) for many in (100, 300, 1000, 3000)),
+        (f"{SLOTS:,} slots", large),
+        ("... 16 cores for the database", Studio(SLOTS, cores=16)),
+        ("... and 8 web processes", Studio(SLOTS, cores=16, webs=8)),
+        ("... and a lease of 120 s", Studio(SLOTS, cores=16, webs=8, lease=120.0)),
+        ("ten studios, each", Studio(SLOTS // 10)),
+    ]
+    lines = [
+        "| studio | connections | database busy | web busy | progress is old | a page"
+        " | a commission | the overview | renewals too late |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for name, studio in studios:
+        print(f"simulating: {name}", file=sys.stderr, flush=True)
+        lines.append(_row(name, studio, Simulation(studio, taken).run()))
     return "\n".join(lines)
 
 
-def _costs(settings: Settings, database: Database, files: Path) -> Iterator[Cost]:
-    holds = _fill(database)
+def _row(name: str, studio: Studio, seen: Seen) -> str:
+    needed = CONNECTIONS_A_SLOT * studio.slots + OTHERS
+    waits = []
+    for what, latest in LATEST.items():
+        seconds = p99(getattr(seen, what))
+        waits.append(_marked(f"{seconds:.2f} s", seconds > latest))
+    cells = [
+        _marked(f"{needed:,}", needed > CONNECTIONS),
+        f"{100 * seen.database:.0f} %",
+        f"{100 * seen.web:.0f} %",
+        *waits,
+        _marked(f"{100 * seen.held(studio.lease):.2f} %", seen.held(studio.lease) > 0),
+    ]
+    return f"| {name} | {' | '.join(cells)} |"
 
-    def bare() -> None:
-        with database.begin() as session:
+
+def _marked(words: str, too_much: bool) -> str:
+    return f"**{words}**" if too_much else words
+
+
+def _as_simulated(costs: dict[str, Cost]) -> Costs:
+    return Costs(
+        **{
+            name: costs[name].database
+            for name in ("progress", "beat", "tell", "job", "submit", "poll", "turn")
+        },
+        overview_per_slot=costs["overview"].database / SLOTS,
+        web_poll=costs["poll"].asking,
+        web_submit=costs["submit"].asking,
+        commit=max(0.0, costs["commit"].took - costs["commit"].database - costs["commit"].asking),
+    )
+
+
+class Scale:
+    """A full database, and everything that a studio does with it, one at a time."""
+
+    def __init__(self, stack: Stack, database: Database, files: Path) -> None:
+        self._settings, self._database = stack.settings, database
+        (postgres,) = stack.named("postgres")
+        self._server = postgres.pid
+        self._held = _fill(database)
+        self._turn = count()
+        self._keeper = Keeper(database, Storage(str(files)), lambda _: None, stack.settings)
+        self._web = create_app(stack.settings.changed(waiting_per_owner=10**9))
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._web.extensions["atelier"].database.close()
+
+    def costs(self) -> dict[str, Cost]:
+        """Measure all, by the names that :class:`bench.simulation.Costs` has for them."""
+        with self._database.begin() as session:
+            session.execute(text("CREATE TABLE bench (x integer)"))
+        poll, submit = self._requests()
+        acts: dict[str, tuple[str, Callable[[], object]]] = {
+            "commit": ("bare insert and commit, to compare with", self._commit),
+            "progress": ("telling of progress", self._tell_progress),
+            "beat": ("beat", self._beat),
+            "tell": ("telling of a slot, with what it measured", self._tell_slot),
+            "job": ("claim and its end", self._whole_job),
+            "submit": ("commission, as a request", submit),
+            "poll": ("look at a running job, as a request", poll),
+            "turn": ("turn of the keeper", lambda: self._keeper.turn(float(next(self._turn)))),
+            "overview": (f"overview of {SLOTS:,} slots", self._overview),
+        }
+        return {key: self._measured(name, act) for key, (name, act) in acts.items()}
+
+    def _measured(self, name: str, act: Callable[[], object]) -> Cost:
+        print(f"measuring: {name}", file=sys.stderr, flush=True)
+        began = time.perf_counter()
+        for _ in range(WARM_UP):
+            act()
+            if time.perf_counter() - began > SECONDS:
+                break
+        waits: list[float] = []
+        server, asking, began = tree(self._server)[0], time.thread_time(), time.perf_counter()
+        while time.perf_counter() - began < SECONDS or not waits:
+            asked = time.perf_counter()
+            act()
+            waits.append(time.perf_counter() - asked)
+        many = len(waits)
+        asked_for = (time.thread_time() - asking) / many
+        return Cost(name, (tree(self._server)[0] - server) / many, asked_for, median(waits))
+
+    def _hold(self) -> Hold:
+        return self._held[next(self._turn) % len(self._held)][0]
+
+    def _commit(self) -> None:
+        with self._database.begin() as session:
             session.execute(text("INSERT INTO bench VALUES (1)"))
 
-    with database.begin() as session:
-        session.execute(text("CREATE TABLE bench (x integer)"))
-    yield _measured("bare inserts and commits, to compare with", 0.0, bare)
-    jobs, beats = JOBS_A_DAY / 86_400, SLOTS / (settings.lease / BEATS_PER_LEASE)
-    turn = count()
+    def _tell_progress(self) -> None:
+        with self._database.begin() as session:
+            lease.report_progress(session, self._hold(), PROGRESS)
 
-    def hold() -> Hold:
-        return holds[next(turn) % len(holds)]
+    def _beat(self) -> None:
+        with self._database.begin() as session:
+            lease.beat(session, self._hold(), 3600.0)
 
-    def tell() -> None:
-        with database.begin() as session:
-            lease.report_progress(session, hold(), PROGRESS)
-
-    yield _measured(
-        "telling progress, once a second and slot", SLOTS / SUPERVISOR_LOOK_SECONDS, tell
-    )
-
-    def beat() -> None:
-        with database.begin() as session:
-            lease.beat(session, hold(), 3600.0)
-
-    yield _measured("beats", beats, beat)
-
-    def register() -> None:
-        with database.begin() as session:
+    def _tell_slot(self) -> None:
+        with self._database.begin() as session:
             here = {"machine": "bench", "resource": "cpu", "device": "cpu"}
-            name = f"cpu:{next(turn) % SLOTS}@bench"
+            name = f"cpu:{next(self._turn) % SLOTS}@bench"
             slots.register(session, name, standby=False, vitals=VITALS, **here)
 
-    yield _measured("slots telling of themselves", beats, register)
-    yield _measured("claims and their ends, events included", jobs, _whole_job(database))
-    yield _measured("commissions, events included", jobs, _submit(database, settings))
-    yield _measured("pages that follow a job, unchanged", WATCHERS, _poll(database, holds))
-    keeper = Keeper(database, Storage(str(files)), lambda _: None, settings)
-    clock = count(1)
-    yield _measured("turns", 1.0, lambda: keeper.turn(float(next(clock))), 1, "keeper")
-
-    def look() -> None:
-        with database.begin() as session:
-            overview.look(session, settings.running_per_owner)
-
-    yield _measured("overviews for one administrator, every 2 s", 0.5, look, 1)
-    app = make_app(settings)
-
-    def wake() -> None:
-        app.send_task("worker.wake", queue="bench", ignore_result=True, retry=False)
-
-    yield _measured("wakes", 2 * jobs, wake, 1, "Redis")
-    yield _measured(
-        "requests of the web server, answered 401", WATCHERS, _request(settings), 1, "web"
-    )
-
-
-def _whole_job(database: Database) -> Callable[[], None]:
-    def act() -> None:
-        with database.begin() as session:
-            found = lease.claim(session, "cpu:x@bench", "cpu", 3600.0, 10**9)
+    def _whole_job(self) -> None:
+        with self._database.begin() as session:
+            found = lease.claim(session, "cpu:0@bench", "cpu", 3600.0, 10**9)
         assert found is not None, "no job waits"
-        with database.begin() as session:
+        with self._database.begin() as session:
             lease.stop(session, found.hold, State.FAILED, Reason.TIMED_OUT, 1.0)
 
-    return act
+    def _overview(self) -> None:
+        with self._database.begin() as session:
+            overview.look(session, self._settings.running_per_owner)
+
+    def _requests(self) -> Sequence[Callable[[], None]]:
+        """What a page asks again and again, and what a commission is, through the front end."""
+        client, base = self._web.test_client(), f"http://127.0.0.1:{self._settings.port}"
+        owner = UUID(int=1)
+        with self._database.begin() as session:
+            token = accounts.issue(session, owner, "api", timedelta(hours=1))
+        mine = [hold.job_id for hold, owned_by in self._held if owned_by == owner]
+        headers = {"Authorization": f"Bearer {token}"}
+        params = {"content": str(UUID(int=1)), "styles": [str(UUID(int=1))]}
+        order = {"kind": "style_transfer", "params": params}
+
+        def poll() -> None:
+            job = mine[next(self._turn) % len(mine)]
+            answer = client.get(f"/api/v1/jobs/{job}", base_url=base, headers=headers)
+            assert answer.status_code == 200, answer.text
+
+        def submit() -> None:
+            answer = client.post("/api/v1/jobs", base_url=base, headers=headers, json=order)
+            assert answer.status_code == 202, answer.text
+
+        return poll, submit
 
 
-def _submit(database: Database, settings: Settings) -> Callable[[], None]:
-    owner, picture = UUID(int=1), UUID(int=1)
-    params = {"content": str(picture), "styles": [str(picture)]}
-
-    def act() -> None:
-        with database.begin() as session:
-            order = service.Order("style_transfer", params)
-            service.submit(session, owner, order, settings.changed(waiting_per_owner=10**9))
-
-    return act
-
-
-def _poll(database: Database, holds: list[Hold]) -> Callable[[], None]:
-    owners = {hold.job_id: UUID(int=1 + (hold.job_id.int) % OWNERS) for hold in holds}
-    turn = count()
-
-    def act() -> None:
-        job_id = holds[next(turn) % len(holds)].job_id
-        with database.begin() as session:
-            row = service.get(session, owners[job_id], job_id)
-            listing.place(session, row)
-
-    return act
-
-
-def _request(settings: Settings) -> Callable[[], None]:
-    from webui import create_app
-
-    app: Flask = create_app(settings)
-    client = app.test_client()
-
-    def act() -> None:
-        base = f"http://127.0.0.1:{settings.port}"
-        assert client.get("/api/v1/jobs", base_url=base).status_code == 401
-
-    return act
-
-
-def _measured(
-    name: str,
-    demand: float,
-    act: Callable[[], None],
-    threads: int = THREADS,
-    where: str = "database",
-) -> Cost:
-    """Do it from some threads for some seconds."""
-    print(f"measuring: {name}", file=sys.stderr, flush=True)
-    done = [0] * threads
-    act()
-    until = time.perf_counter() + SECONDS
-    began = time.perf_counter()
-
-    def repeat(place: int) -> None:
-        while time.perf_counter() < until:
-            act()
-            done[place] += 1
-
-    working = [threading.Thread(target=repeat, args=(place,)) for place in range(threads)]
-    for thread in working:
-        thread.start()
-    for thread in working:
-        thread.join()
-    return Cost(name, demand, max(1, sum(done)) / (time.perf_counter() - began), where)
-
-
-def _fill(database: Database) -> list[Hold]:
+def _fill(database: Database) -> list[tuple[Hold, UUID]]:
     """All slots at work, a million jobs of one day behind them, some thousands waiting."""
     with database.begin() as session:
         owner = "(lpad(to_hex(i), 32, '0'))::uuid"
@@ -282,21 +302,19 @@ def _fill(database: Database) -> list[Hold]:
             ),
             picture,
         )
-        rows = session.execute(text("SELECT id FROM job WHERE state = 'running'")).scalars()
-        holds = [Hold(id_, 1) for id_ in rows]
+        running = text("SELECT id, owner_id FROM job WHERE state = 'running'")
+        rows = session.execute(running).all()
     with database.engine.connect() as server:
         own = server.execution_options(isolation_level="AUTOCOMMIT")
         own.execute(text("VACUUM ANALYZE"))
-    return holds
+    return [(Hold(row.id, 1), row.owner_id) for row in rows]
 
 
 def _setting() -> str:
-    load = os.getloadavg()[0]
     return (
         f"Measured on {datetime.now(UTC).date()}: {os.cpu_count()} cores, Python"
-        f" {platform.python_version()}, PostgreSQL, Redis and {THREADS} asking threads of one"
-        f" process on the same cores, which other work had loaded to {load:.1f} at the end. With"
-        f" {SLOTS:,} jobs at work, {WAITING:,} waiting and {JOBS_A_DAY:,} ended."
+        f" {platform.python_version()}, with {SLOTS:,} jobs at work, {WAITING:,} waiting and"
+        f" {JOBS_A_DAY:,} ended; {os.getloadavg()[0]:.1f} processes were at work at the end."
     )
 
 
