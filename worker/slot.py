@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import shutil
 import threading
+import time
 import traceback
 from contextlib import suppress
 from pathlib import Path
@@ -49,6 +50,7 @@ class Slot:
         self._changed = threading.Condition()
         self._nudges = self._served = 0
         self._room = True
+        self._told_until = 0.0
         self._unfit: str | None = None
         self._inherited = False
         self._vitals = Vitals(spec)
@@ -109,8 +111,7 @@ class Slot:
             self._close_if_unfit()
             # A job is only taken by a slot that can start it: another may be faster.
             ready = nursery.await_standby(LOOK_SECONDS) and self._has_room()
-            is_open = self._register(ready)
-            if ready and is_open and not self._shutdown.is_set() and self._run_next(nursery):
+            if self._may_claim(ready) and self._run_next(nursery):
                 self._sweep_cache()
                 return
         except DatabaseDownError as away:
@@ -122,6 +123,13 @@ class Slot:
             self._changed.notify_all()
             if self._nudges == seen and not self._shutdown.is_set():
                 self._changed.wait(LOOK_SECONDS)
+
+    def _may_claim(self, ready: bool) -> bool:
+        """Whether a job may be asked for. What was told of the slot a moment ago is not told again
+        before a claim, which finds out by itself what was closed meanwhile."""
+        told = ready and time.monotonic() < self._told_until
+        is_open = told or self._register(ready)
+        return ready and is_open and not self._shutdown.is_set()
 
     def _sweep_cache(self) -> None:
         try:
@@ -291,8 +299,9 @@ class Slot:
 
     def _register(self, ready: bool) -> bool:
         """Tell the studio that this slot is here; whether it may take a job."""
+        self._told_until = 0.0
         with self._database.begin() as session:
-            return slots.register(
+            is_open = slots.register(
                 session,
                 self._name,
                 machine=self._settings.machine,
@@ -301,3 +310,6 @@ class Slot:
                 standby=ready,
                 vitals=self._vitals.due(),
             )
+        if ready and is_open:
+            self._told_until = time.monotonic() + LOOK_SECONDS
+        return is_open

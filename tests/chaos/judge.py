@@ -102,12 +102,18 @@ def _too_much_lost(traces: Mapping[str, list[Begun]], longest: float) -> Iterato
 
 
 def losses(steps: Sequence[Begun]) -> Iterator[float]:
-    """Seconds of work done twice, for every change of runner in one job's steps."""
-    for position, step in enumerate(steps[1:], start=1):
-        before = steps[position - 1]
-        if step.fence != before.fence:
-            again = [s for s in steps[:position] if s.step == step.step and s.fence < step.fence]
-            yield before.at - again[-1].at if again else 0.0
+    """Seconds of work that is done twice, for every change of runner in one job's steps.
+
+    A step's work lasts until the next begins in the same runner; waits between two runners are
+    none (see :func:`standstills`). What the last step had done when its runner ended is not known.
+    """
+    spent: dict[int, float] = {}
+    for before, step in pairwise(steps):
+        if step.fence == before.fence:
+            spent[before.step] = step.at - before.at
+        else:
+            yield sum(seconds for made, seconds in spent.items() if made >= step.step)
+            spent = {made: seconds for made, seconds in spent.items() if made < step.step}
 
 
 def standstills(steps: Sequence[Begun]) -> Iterator[float]:

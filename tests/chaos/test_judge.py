@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.chaos.judge import broken_promises
+from tests.chaos.judge import broken_promises, losses
 from tests.chaos.records import Answer, Begun, Stored
 
 STEPS = (
@@ -94,3 +94,16 @@ WRONG: dict[str, tuple[list[str], str]] = {
 def test_the_judge_finds(case: str) -> None:
     found, words = WRONG[case]
     assert any(words in promise for promise in found), found
+
+
+def test_work_lost_is_what_is_done_again_and_not_the_waits_between_runners() -> None:
+    waited = (
+        Begun("a", 1, "cpu:0", 10, 0, 1.0),
+        Begun("a", 1, "cpu:0", 10, 1, 2.0),
+        Begun("a", 1, "cpu:0", 10, 2, 4.0),
+        Begun("a", 2, "cpu:0", 20, 2, 100.0),
+        Begun("a", 2, "cpu:0", 20, 3, 101.0),
+        Begun("a", 3, "cpu:0", 30, 1, 200.0),
+    )
+    # The first runner's last step is done again; the third makes steps 1 and 2 again.
+    assert list(losses(waited)) == [0.0, 3.0]
