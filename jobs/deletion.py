@@ -25,7 +25,7 @@ from sqlalchemy import (
     union,
     update,
 )
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from jobs import audit, references
 from jobs.files import get as get_file
@@ -132,11 +132,16 @@ def removal(session: Session, job: Job) -> Removal:
 
 def is_kept(session: Session, job: Job) -> bool:
     """Whether something else refers to a work of this job (a shared link), or waits for it."""
-    works = list(session.scalars(select(File.id).where(File.job_id == job.id)))
-    return _wanted_by(session, works) or any(
-        session.execute(select(column).where(column.in_(works)).limit(1)).first()
-        for column in referring(_FILE)
-    )
+    return session.execute(select(Job.id).where(Job.id == job.id, kept())).first() is not None
+
+
+def kept() -> ColumnElement[bool]:
+    """The same as a condition of a query for jobs."""
+    taker = aliased(Job)
+    taken = select(func.jsonb_object_keys(taker.inputs)).where(taker.state.in_(UNSETTLED))
+    shown = [select(column).where(column == File.id).exists() for column in referring(_FILE)]
+    needed = or_(cast(File.id, Text).in_(taken), *shown)
+    return select(File.id).where(File.job_id == Job.id, needed).exists()
 
 
 def hold_works(session: Session, job: Job) -> None:

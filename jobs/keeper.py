@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -65,20 +65,26 @@ class Trust:
     workers could not have beaten: only after one full lease does a silent one count as lost.
 
     A pause is half a lease or more. After a shorter one, at least a third of every lease is left
-    for its next beat; and turns come often enough not to look like pauses themselves.
+    for its next beat. What the keeper does takes less from one :meth:`notice` to the next, so that
+    its work never looks like a pause, however long all of it takes.
     """
 
     lease: float
     since: float = 0.0
-    turn_at: float = 0.0
+    noticed_at: float = 0.0
     server_start: datetime | None = None
 
     def observe(self, now: float, server_start: datetime) -> None:
         """Note a turn; start waiting anew after a pause or a restart."""
-        paused = now - self.turn_at > self.lease / 2
-        if paused or server_start != self.server_start:
+        self.notice(now)
+        if server_start != self.server_start:
+            self.since, self.server_start = now, server_start
+
+    def notice(self, now: float) -> None:
+        """Note that the keeper is at work; start waiting anew after a pause."""
+        if now - self.noticed_at > self.lease / 2:
             self.since = now
-        self.turn_at, self.server_start = now, server_start
+        self.noticed_at = now
 
     def holds(self, now: float) -> bool:
         """Whether a lease that ran out may be taken as lost."""
@@ -101,22 +107,38 @@ class Keeper:
         self._trust = Trust(settings.lease)
         self.rest = min(TURN_SECONDS, settings.lease / lease.BEATS_PER_LEASE)
         self._noticed: frozenset[str] = frozenset()
-        self._sweep_at = self._seal_at = self._measure_at = 0.0
+        self._sweep_at = self._seal_at = self._measure_at = self._looked_at = 0.0
         self._checks = Checks(database, settings)
 
     def turn(self, now: float) -> None:
         """One round of chores at ``now`` on the monotonic clock."""
-        with self._database.begin() as session:
-            started = session.execute(select(func.pg_postmaster_start_time())).scalar_one()
-        self._trust.observe(now, started)
-        if self._trust.holds(now):
-            self.rescue()
+        self._look_for_lost(now)
         self.end_overdue()
         self.resume_where_room()
         self._checks.turn(now)
         self.settle_awaiting()
         self.notice_idle_slots()
         self._do_rarer_chores(now)
+
+    def _look_for_lost(self, now: float) -> None:
+        with self._database.begin() as session:
+            started = session.execute(select(func.pg_postmaster_start_time())).scalar_one()
+        self._trust.observe(now, started)
+        self._looked_at = now
+        if self._trust.holds(now):
+            self.rescue()
+
+    def _pulse(self) -> None:
+        """Between the pieces of what may take long: what lost its worker waits for no more."""
+        now = time.monotonic()
+        self._trust.notice(now)
+        if now - self._looked_at >= self.rest:
+            self._look_for_lost(now)
+
+    def _one_by_one(self, job_ids: Iterable[UUID]) -> Iterator[UUID]:
+        for job_id in job_ids:
+            yield job_id
+            self._pulse()
 
     def _do_rarer_chores(self, now: float) -> None:
         """What is not due with every turn."""
@@ -143,11 +165,12 @@ class Keeper:
                 if job is not None:
                     log.warning("job %s: its worker was lost; now %s", job_id, job.state)
                     self._wake(job.resource)
+            self._trust.notice(time.monotonic())
 
     def end_overdue(self) -> None:
         """Fail what still waits when its deadline has passed."""
         overdue = (Job.state == str(State.QUEUED)) & (Job.deadline_at < func.clock_timestamp())
-        for job_id in self._found(overdue):
+        for job_id in self._one_by_one(self._found(overdue)):
             with suppress(UnknownJobError):  # deleted since it was found
                 with self._database.begin() as session:
                     job = lock_job(session, job_id)
@@ -163,7 +186,7 @@ class Keeper:
         waiting = self._found(full)
         if not waiting or self._storage.free_bytes() < self._free_bytes:
             return
-        for job_id in waiting:
+        for job_id in self._one_by_one(waiting):
             with suppress(UnknownJobError):  # deleted since it was found
                 with self._database.begin() as session:
                     job = lock_job(session, job_id)
@@ -174,7 +197,7 @@ class Keeper:
 
     def settle_awaiting(self) -> None:
         """Let the jobs go on whose datasets are checked by now."""
-        for job_id in self._found(awaiting.AWAITS):
+        for job_id in self._one_by_one(self._found(awaiting.AWAITS)):
             with suppress(UnknownJobError):  # deleted since it was found
                 with self._database.begin() as session:
                     job = awaiting.settle(session, lock_job(session, job_id))
@@ -218,7 +241,7 @@ class Keeper:
             session.execute(delete(Slot).where(gone))
             old = DiskSample.at < func.now() - text(f"interval '{SAMPLE_LIFETIME}'")
             session.execute(delete(DiskSample).where(old))
-        if removed := retention.apply(self._database):
+        if removed := retention.apply(self._database, pulse=self._pulse):
             told = ", ".join(f"{what} of {many} jobs" for what, many in removed.items())
             log.info("the rules let go of %s", told)
         with self._database.begin() as session:
@@ -228,6 +251,7 @@ class Keeper:
                 # The row is locked until the bytes are gone: a put of the same waits for us.
                 self._storage.remove(sha256)
                 session.execute(delete(Blob).where(Blob.sha256 == sha256))
+                self._pulse()
 
     def _found(self, condition: ColumnElement[bool]) -> list[UUID]:
         with self._database.begin() as session:

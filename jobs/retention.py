@@ -9,7 +9,7 @@ waits for; without a rule everything is kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
@@ -101,16 +101,21 @@ def effects(session: Session) -> list[Effect]:
     """What the rules would remove now; nothing is changed."""
     found = []
     for rule, due in _dues(session):
-        ids = [job.id for job in session.scalars(due) if _may_go(session, rule, job)]
+        ids = [job.id for job in session.scalars(due)]
         size = sum(_bytes(session, rule.what, id_) for id_ in ids)
         found.append(Effect(rule, len(ids), size, tuple(ids[:SHOWN])))
     return found
 
 
-def apply(database: Database, by: UUID | str = "keeper", most: int = AT_A_TIME) -> dict[What, int]:
+def apply(
+    database: Database,
+    by: UUID | str = "keeper",
+    most: int = AT_A_TIME,
+    pulse: Callable[[], None] = lambda: None,
+) -> dict[What, int]:
     """Remove what the rules let go of, each job in a transaction of its own; how many jobs.
 
-    At most ``most`` jobs of each rule. Raises DatabaseDownError.
+    At most ``most`` jobs of each rule; ``pulse`` is called after each. Raises DatabaseDownError.
     """
     removed: dict[What, int] = {}
     with database.begin() as session:
@@ -122,6 +127,7 @@ def apply(database: Database, by: UUID | str = "keeper", most: int = AT_A_TIME) 
         for job_id in ids:
             with database.begin() as session:
                 removed[rule.what] = removed.get(rule.what, 0) + _apply(session, rule, job_id, by)
+            pulse()
     return removed
 
 
@@ -132,9 +138,11 @@ def _apply(session: Session, rule: Rule, job_id: UUID, by: UUID | str) -> bool:
         return False  # its owner was faster
     if rule.what is What.WORKS:
         deletion.hold_works(session, job)
-    if State(job.state) not in ENDED or not _may_go(session, rule, job):
+    if State(job.state) not in ENDED:
         return False
     if rule.what is What.WORKS:
+        if deletion.is_kept(session, job):
+            return False
         deletion.remove(session, job, by)
         return True
     if rule.what is What.PREVIEWS:
@@ -176,6 +184,7 @@ def _dues(session: Session) -> Iterator[tuple[Rule, Any]]:
 def _due(rule: Rule, whose: ColumnElement[bool]) -> Any:
     ended = Job.state.in_([str(state) for state in ENDED])
     old = Job.ended_at < func.clock_timestamp() - timedelta(days=rule.days)
+    # What may not go is left out here already: else it would stand before all that may, for ever.
     query = select(Job).where(ended, old, whose, _has(rule.what)).order_by(Job.ended_at)
     if rule.keep:
         place = func.row_number().over(partition_by=Job.owner_id, order_by=Job.ended_at.desc())
@@ -187,15 +196,11 @@ def _due(rule: Rule, whose: ColumnElement[bool]) -> Any:
 
 def _has(what: What) -> ColumnElement[bool]:
     if what is What.WORKS:
-        return Job.id.is_not(None)
+        return ~deletion.kept()
     if what is What.PREVIEWS:
         return Job.preview_sha256.is_not(None)
     table = _TABLES[what]
     return exists().where(table.job_id == Job.id)
-
-
-def _may_go(session: Session, rule: Rule, job: Job) -> bool:
-    return rule.what is not What.WORKS or not deletion.is_kept(session, job)
 
 
 def _bytes(session: Session, what: What, job_id: UUID) -> int:

@@ -6,8 +6,10 @@ import threading
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from uuid import UUID
 
+import pytest
 from sqlalchemy import func, select, text, update
 
 from jobs import lease, service, slots
@@ -68,6 +70,47 @@ def test_a_keeper_that_just_woke_waits_one_lease_before_it_rescues() -> None:
     assert trust.holds(1010.0)
     trust.observe(1010.0 + LEASE, START)
     assert not trust.holds(1010.0 + LEASE)
+
+
+def test_what_is_lost_during_a_long_sweep_is_rescued_during_it(
+    workshop: Database, ada: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither does it wait for the end of the sweep, nor does the sweep look like a pause."""
+    clock = SimpleNamespace(now=1000.0)
+    monkeypatch.setattr("jobs.keeper.time", SimpleNamespace(monotonic=lambda: clock.now))
+    lost: list[UUID] = []
+    woken: list[int] = []
+
+    class Slow(Storage):
+        """Takes a third of a lease to remove a file; a worker dies with the first."""
+
+        removed = 0
+
+        def remove(self, sha256: str) -> None:
+            clock.now += LEASE / 3
+            self.removed += 1
+            if not lost:
+                lost.append(running(ada, -1.0))
+            super().remove(sha256)
+
+    slow = Slow(str(tmp_path / "files"))
+    settings = ada.settings.changed(lease=LEASE)
+    keeper = Keeper(workshop, slow, lambda _: woken.append(slow.removed), settings)
+    for _ in range(12):
+        keeper.turn(clock.now)
+        clock.now += 1.0
+    for content in (b"one", b"two", b"three", b"four"):
+        (tmp_path / "source").write_bytes(content)
+        sha256 = slow.put(workshop, tmp_path / "source").sha256
+        with workshop.begin() as session:
+            aged = Blob.touched_at - text("interval '2 hours'")
+            session.execute(update(Blob).where(Blob.sha256 == sha256).values(touched_at=aged))
+    keeper.sweep()
+    assert slow.removed == 4
+    assert (ada.job(lost[0]).state, woken) == (State.QUEUED, [1])
+    lost.append(running(ada, -1.0))
+    keeper.turn(clock.now)
+    assert ada.job(lost[1]).state == State.QUEUED, "the sweep was taken for a pause"
 
 
 def test_a_leader_rescues_however_short_the_lease_is(

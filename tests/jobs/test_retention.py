@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select, text
 
-from jobs import retention, service
+from jobs import retention, service, shares
 from jobs.keeper import Keeper
 from jobs.models import AuditRow, Checkpoint, Event, File, Frame, Job, LogChunk, Owner
 from jobs.refusals import RefusedError
@@ -98,6 +98,21 @@ def test_what_runs_rests_or_is_needed_is_never_touched(ada: Studio, tmp_path: Pa
     # Its work is needed, its preview is not.
     assert preview(ada, needed) is None
     assert rows(ada.database, File, needed) == 1
+
+
+def test_what_may_not_go_does_not_stand_before_what_may(ada: Studio, tmp_path: Path) -> None:
+    needed, shared, free = (ended(ada, tmp_path) for _ in range(3))
+    for days, job_id in zip((40, 30, 20), (needed, shared, free), strict=True):
+        age(ada, job_id, days)
+    with ada.database.begin() as session:
+        works = {row.job_id: row.id for row in session.scalars(select(File))}
+    order(ada, str(works[needed]))
+    with ada.database.begin() as session:
+        shares.make(session, ada.owner, works[shared], days=7, recipe=False)
+    set_rules(ada, Rule(What.WORKS, 10))
+    assert due(ada) == {"works": 1}
+    assert retention.apply(ada.database, most=1) == {What.WORKS: 1}
+    assert [there(ada, job_id) for job_id in (needed, shared, free)] == [True, True, False]
 
 
 def test_checkpoints_of_a_resting_job_stay(ada: Studio, tmp_path: Path) -> None:
