@@ -52,6 +52,8 @@ class Action(Word):
     JOB_FRONT = "job.front", N_("moved a job to the front")
     JOB_DELETED = "job.deleted", N_("deleted a job with all that was made from it")
     FILE_DELETED = "file.deleted", N_("deleted an upload")
+    DATASET_DELETED = "dataset.deleted", N_("deleted a set of pictures")
+    MODEL_DELETED = "model.deleted", N_("deleted a model")
     RETENTION_CHANGED = "retention.changed", N_("changed how long things are kept")
     JOB_REQUEUED = "job.requeued", N_("queued a failed job again")
     PERSON_INVITED = "person.invited", N_("invited somebody")

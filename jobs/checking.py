@@ -20,7 +20,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from engines import bounds, pictures
-from engines.datasets import examination
+from engines.datasets import examination, samples
 from engines.datasets.examination import Checked, Found
 from engines.datasets.pack import Pack
 from engines.datasets.unpacking import Archive, ArchiveError
@@ -95,11 +95,15 @@ class Check:
         )
 
     def _drawn(self, row: Dataset, folder: Path) -> Path:
-        """Sample art, drawn by a child: this process stays small."""
+        """Sample art, drawn by a child: this process stays small. OSError when it cannot be
+        written."""
         order = row.samples or {}
         numbers = [str(order[name]) for name in ("per_style", "size", "seed")]
         command = [sys.executable, "-I", "-m", "engines.datasets.samples", str(folder), *numbers]
-        subprocess.run([*command, str(os.getpid())], check=True, env={})
+        drawn = subprocess.run([*command, str(os.getpid())], check=False, env={})
+        if drawn.returncode == samples.UNWRITABLE:
+            raise OSError(f"sample art could not be written to {folder}")
+        drawn.check_returncode()
         return folder
 
     def _commit(self, dataset_id: UUID, checked: Checked) -> None:

@@ -48,8 +48,8 @@ class Courier:
                     pass
             except DatabaseDownError:
                 log.warning("deliveries wait: the database is away")
-            except Exception:  # a defect of one delivery must not end all others
-                log.exception("a delivery failed in a way nobody thought of")
+            except Exception:  # a defect of ours must not end all deliveries
+                log.exception("deliveries failed in a way nobody thought of")
             stopping.wait(LOOK_SECONDS)
 
     def deliver_next(self) -> bool:
@@ -69,6 +69,9 @@ class Courier:
                 status, arrived, told = 0, True, ""
         except UndeliverableError as failed:
             status, arrived, told = 0, False, str(failed)
+        except Exception as broke:  # a defect of one delivery: else it would be tried for ever
+            log.exception("delivery %s broke in a way nobody thought of", row.id)
+            status, arrived, told = 0, False, f"it could not be sent: {type(broke).__name__}"
         self._mark(row, arrived, told, disable=hook is not None and status == GONE)
         return True
 

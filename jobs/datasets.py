@@ -15,7 +15,7 @@ from sqlalchemy import delete as removal
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
-from jobs import quotas
+from jobs import audit, quotas
 from jobs.database import Database
 from jobs.ids import new_id
 from jobs.listing import keyset
@@ -145,6 +145,9 @@ def delete(session: Session, owner_id: UUID, dataset_id: UUID) -> None:
     users = _users(session, row)
     if users:
         raise RefusedError("dataset_in_use", users=", ".join(users))
+    about = {"name": row.name, "state": row.state, "sha256": row.sha256}
+    action = audit.Action.DATASET_DELETED
+    audit.record(session, owner_id, action, f"dataset {row.id}", before=about)
     session.execute(removal(Dataset).where(Dataset.id == row.id))
 
 

@@ -94,7 +94,7 @@ class Storage:
 
         ``pulse`` is called between its pieces; what it raises ends the copying.
         Raises :class:`DamagedError` when it is missing or no longer hashes right, and
-        :class:`StorageError` when the storage cannot be reached.
+        :class:`StorageError` when the storage cannot be reached, or is not mounted.
         """
         draft = target.with_name(target.name + ".part")
         try:
@@ -108,7 +108,7 @@ class Storage:
                 raise DamagedError(f"{sha256} is damaged")
             draft.replace(target)
         except FileNotFoundError as missing:
-            raise DamagedError(f"{sha256} is missing") from missing
+            raise self._missing(sha256) from missing
         except OSError as failed:
             raise StorageError(f"cannot read {sha256}: {failed}") from failed
         finally:
@@ -122,11 +122,26 @@ class Storage:
                 while chunk := source.read(CHUNK):
                     found.update(chunk)
         except FileNotFoundError as missing:
-            raise DamagedError(f"{sha256} is missing") from missing
+            raise self._missing(sha256) from missing
         except OSError as failed:
             raise StorageError(f"{sha256} cannot be read: {failed}") from failed
         if found.hexdigest() != sha256:
             raise DamagedError(f"{sha256} is damaged")
+
+    def _missing(self, sha256: str) -> StorageError:
+        """What it means that a stored file is not found.
+
+        Damage; but not where the folder that it was stored in is not there either, which only goes
+        when a network folder is not mounted, nor where it is the place to copy it to that is gone.
+        """
+        folder = self._key(sha256).rpartition("/")[0] if self._local else self._root
+        try:
+            damaged = not self.holds(sha256) and self._fs.isdir(folder)
+        except OSError:
+            damaged = False
+        if damaged:
+            return DamagedError(f"{sha256} is missing")
+        return StorageError(f"{sha256} is out of reach")
 
     def _is_whole(self, sha256: str) -> bool:
         try:

@@ -21,12 +21,13 @@ from engines import media, models
 from engines.kind import ReferenceTo, Referred
 from engines.models import ModelError, ModelFacts
 from engines.registry import KINDS
-from jobs import files, snapshots
+from jobs import audit, files, quotas, snapshots
 from jobs.database import Database
 from jobs.ids import new_id
 from jobs.listing import keyset
 from jobs.models import Blob, Dataset, File, Job
 from jobs.refusals import Fault, RefusedError
+from jobs.settings import Settings
 from jobs.states import ENDED
 from jobs.storage import Storage
 
@@ -76,9 +77,16 @@ class ModelPage:
     newer_than: UUID | None
 
 
-def receive(database: Database, storage: Storage, owner_id: UUID, upload: Path, name: str) -> File:
-    """Check and keep a model file. Raises :class:`RefusedError` (``bad_model``), StorageError,
-    DatabaseDownError; whatever is raised, nothing is left that anybody could see."""
+def receive(
+    database: Database,
+    storage: Storage,
+    owner_id: UUID,
+    upload: Path,
+    name: str,
+    settings: Settings,
+) -> File:
+    """Check and keep a model file. Raises :class:`RefusedError` (``bad_model``, ``disk_used``),
+    StorageError, DatabaseDownError; whatever is raised, nothing is left that anybody could see."""
     try:
         models.inspect(upload)
     except ModelError as unfit:
@@ -95,6 +103,8 @@ def receive(database: Database, storage: Storage, owner_id: UUID, upload: Path, 
         media_type=media.MODEL,
     )
     with database.begin() as session:
+        owned = quotas.limits_of(session, owner_id, settings)
+        quotas.check_disk(session, owner_id, stored.size, owned)
         return session.execute(row.returning(File)).scalar_one()
 
 
@@ -148,6 +158,8 @@ def delete(session: Session, owner_id: UUID, model_id: UUID) -> None:
         works = select(func.count()).select_from(File).where(File.job_id == row.job_id)
         if session.execute(works).scalar_one() == 1:
             raise RefusedError("only_work", job=row.job_id)
+    about = {"name": row.name, "job": str(row.job_id or ""), "sha256": row.sha256}
+    audit.record(session, owner_id, audit.Action.MODEL_DELETED, f"model {row.id}", before=about)
     session.execute(removal(File).where(File.id == row.id))
 
 

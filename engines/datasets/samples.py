@@ -5,11 +5,12 @@ at every size, and the same pixels at the same size and Pillow version. Nothing 
 anybody's work, so the pictures may be used for anything.
 
 ``python -m engines.datasets.samples FOLDER PER_STYLE SIZE SEED`` writes a folder; a fifth argument
-names the process that it must not outlive.
+names the process that it must not outlive. It exits with :data:`UNWRITABLE` where that cannot be.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -34,6 +35,7 @@ STYLES: tuple[str, ...] = tuple(DRAWN)
 SIZES = range(16, 2049)
 # Drawn so much larger and then reduced: Pillow's own lines have no soft edge.
 OVERSAMPLING = 3
+UNWRITABLE = os.EX_IOERR
 
 
 def draw(style: str, index: int, seed: int, size: int) -> Image.Image:
@@ -69,7 +71,11 @@ def write_folder(
 def _main(folder: str, per_style: str, size: str, seed: str, parent: str = "") -> None:
     if parent:
         bounds.die_with(int(parent))
-    write_folder(Path(folder), int(per_style), int(size), int(seed))
+    try:
+        write_folder(Path(folder), int(per_style), int(size), int(seed))
+    except OSError as failed:
+        sys.stderr.write(f"{failed}\n")
+        sys.exit(UNWRITABLE)
 
 
 if __name__ == "__main__":

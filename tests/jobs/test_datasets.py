@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -11,7 +10,7 @@ import pytest
 from sqlalchemy import select, text, update
 
 from engines.datasets.pack import Pack
-from jobs import administration, datasets, lease, service, verify
+from jobs import administration, audit, datasets, lease, service, verify
 from jobs.checking import Check
 from jobs.database import Database
 from jobs.datasets import Brought, SampleOrder
@@ -19,6 +18,7 @@ from jobs.keeper import Keeper
 from jobs.models import Blob, Dataset, Job
 from jobs.refusals import RefusedError
 from jobs.states import State
+from jobs.storage import StorageError
 from tests.archives import HOSTILE, art, labelled, zipped
 from tests.commissions import Studio
 
@@ -144,8 +144,27 @@ def test_an_upload_that_is_gone_is_refused_and_one_out_of_reach_is_not(
     desk: Desk, tmp_path: Path
 ) -> None:
     dataset_id = desk.bring(labelled())
-    shutil.rmtree(tmp_path / "files")
+    (tmp_path / "files").rename(tmp_path / "unmounted")
+    with pytest.raises(StorageError):
+        desk.check(dataset_id)
+    assert desk.row(dataset_id).state == "checking"
+    (tmp_path / "unmounted").rename(tmp_path / "files")
+    upload = desk.row(dataset_id).upload_sha256
+    assert upload is not None
+    desk.person.storage.remove(upload)
     assert desk.check(dataset_id).refused == {"code": "upload_lost", "values": {}}
+
+
+def test_sample_art_for_which_there_is_no_room_is_no_death_of_its_set(
+    desk: Desk, tmp_path: Path
+) -> None:
+    with desk.person.database.begin() as session:
+        order = SampleOrder(per_style=1, size=32)
+        row = datasets.draw(session, desk.person.owner, order, Brought("Art"), desk.settings)
+    check = Check(desk.person.database, desk.person.storage, desk.settings)
+    (tmp_path / "full").write_bytes(b"no folder")
+    with pytest.raises(OSError, match="could not be written"):
+        check._drawn(row, tmp_path / "full" / "art")
 
 
 def test_sample_art_is_drawn_and_checked(desk: Desk) -> None:
@@ -311,10 +330,12 @@ def test_a_dataset_in_use_is_not_deleted_and_says_by_what(desk: Desk, learning: 
         desk.person.ask(service.cancel, job_id)
         with desk.person.database.begin() as session:
             datasets.delete(session, desk.person.owner, dataset_id)
+            told = audit.page(session, audit.Filter(action="dataset.deleted"), 1)
+        assert [row.target for row in told] == [f"dataset {dataset_id}"]
         with pytest.raises(RefusedError) as again:
             desk.person.ask(service.retry, job_id)
-        told = [(fault.code, fault.values["value"]) for fault in again.value.faults]
-        assert told == [("unknown_file", str(dataset_id))]
+        faults = [(fault.code, fault.values["value"]) for fault in again.value.faults]
+        assert faults == [("unknown_file", str(dataset_id))]
 
 
 def test_a_version_outlives_the_one_it_was_made_from(desk: Desk) -> None:

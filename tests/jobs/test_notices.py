@@ -178,6 +178,23 @@ def test_it_is_tried_by_the_schedule_then_given_up_and_can_be_replayed(
     assert len({headers["webhook-id"] for headers, _ in receiver.heard}) == 1
 
 
+def test_a_delivery_that_breaks_the_courier_is_given_up_like_any_other(
+    ada: Studio, tmp_path: Path, receiver: Receiver, open_settings: Settings
+) -> None:
+    """It says so in the log of deliveries, and holds up nobody."""
+    wants(ada)
+    hook(ada, receiver.url)
+    ended(ada, tmp_path)
+    with ada.database.begin() as session:
+        session.execute(text("UPDATE webhook SET secret = 'whsec_x'"))
+    courier = Courier(ada.database, open_settings)
+    for _ in notices.RETRIES:
+        make_due(ada)
+        assert courier.deliver_next()
+    (row,) = outbox(ada)
+    assert (row.state, row.answer) == ("failed", "it could not be sent: Error")
+
+
 def test_deliveries_are_not_replayed_in_masses(ada: Studio, ben: Studio, tmp_path: Path) -> None:
     for studio in (ada, ben):
         wants(studio, mail="somebody@example.org")

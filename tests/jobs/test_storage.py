@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from jobs.database import Database
-from jobs.storage import Storage, StorageError
+from jobs.storage import DamagedError, Storage, StorageError
 
 
 def put(workshop: Database, shelf: Storage, folder: Path, content: bytes) -> str:
@@ -59,6 +59,30 @@ def test_damaged_bytes_are_refused_and_leave_no_file_behind(
     put(workshop, shelf, tmp_path, content)
     shelf.fetch(sha256, tmp_path / "back")
     assert stored_files(tmp_path) == [kept], "made whole by storing the same again"
+
+
+def test_a_folder_that_is_not_mounted_is_no_damage(
+    workshop: Database, shelf: Storage, tmp_path: Path
+) -> None:
+    """Whether it is gone or empty: once it is back, so is the file."""
+    sha256 = put(workshop, shelf, tmp_path, b"strokes")
+    files = tmp_path / "files"
+    files.rename(tmp_path / "unmounted")
+    for _ in range(2):
+        for read in (shelf.check, lambda name: shelf.fetch(name, tmp_path / "back")):
+            with pytest.raises(StorageError) as away:
+                read(sha256)
+            assert not isinstance(away.value, DamagedError)
+        files.mkdir(exist_ok=True)
+    files.rmdir()
+    (tmp_path / "unmounted").rename(files)
+    shelf.fetch(sha256, tmp_path / "back")
+    with pytest.raises(StorageError) as nowhere:
+        shelf.fetch(sha256, tmp_path / "gone" / "back")
+    assert not isinstance(nowhere.value, DamagedError), "it is the target that is missing"
+    shelf.remove(sha256)
+    with pytest.raises(DamagedError):
+        shelf.check(sha256)
 
 
 def test_what_is_stored_already_needs_no_room(

@@ -87,7 +87,9 @@ def receive() -> File:
             raise RefusedError("model_too_large", limit=limit)
         check_room(draft.stat().st_size)
         shown = reading.storable("name", request.form.get("name", "")) or sent.filename or ""
-        return trained.receive(parts.database, parts.storage, owner_id(), draft, shown)
+        return trained.receive(
+            parts.database, parts.storage, owner_id(), draft, shown, parts.settings
+        )
 
 
 def _shown(model_id: str) -> Response:
