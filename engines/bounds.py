@@ -10,6 +10,8 @@ import sys
 import time
 
 PR_SET_PDEATHSIG = 1
+# With this status a child ends whose disk takes nothing: no fault of what it was given.
+UNWRITABLE = os.EX_IOERR
 
 
 def die_with(parent: int) -> None:

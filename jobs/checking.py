@@ -20,7 +20,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from engines import bounds, pictures
-from engines.datasets import examination, samples
+from engines.datasets import examination
 from engines.datasets.examination import Checked, Found
 from engines.datasets.pack import Pack
 from engines.datasets.unpacking import Archive, ArchiveError
@@ -101,7 +101,7 @@ class Check:
         numbers = [str(order[name]) for name in ("per_style", "size", "seed")]
         command = [sys.executable, "-I", "-m", "engines.datasets.samples", str(folder), *numbers]
         drawn = subprocess.run([*command, str(os.getpid())], check=False, env={})
-        if drawn.returncode == samples.UNWRITABLE:
+        if drawn.returncode == bounds.UNWRITABLE:
             raise OSError(f"sample art could not be written to {folder}")
         drawn.check_returncode()
         return folder

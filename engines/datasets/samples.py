@@ -5,12 +5,12 @@ at every size, and the same pixels at the same size and Pillow version. Nothing 
 anybody's work, so the pictures may be used for anything.
 
 ``python -m engines.datasets.samples FOLDER PER_STYLE SIZE SEED`` writes a folder; a fifth argument
-names the process that it must not outlive. It exits with :data:`UNWRITABLE` where that cannot be.
+names the process that it must not outlive. It exits with
+:data:`engines.bounds.UNWRITABLE` where that cannot be.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -35,7 +35,6 @@ STYLES: tuple[str, ...] = tuple(DRAWN)
 SIZES = range(16, 2049)
 # Drawn so much larger and then reduced: Pillow's own lines have no soft edge.
 OVERSAMPLING = 3
-UNWRITABLE = os.EX_IOERR
 
 
 def draw(style: str, index: int, seed: int, size: int) -> Image.Image:
@@ -75,7 +74,7 @@ def _main(folder: str, per_style: str, size: str, seed: str, parent: str = "") -
         write_folder(Path(folder), int(per_style), int(size), int(seed))
     except OSError as failed:
         sys.stderr.write(f"{failed}\n")
-        sys.exit(UNWRITABLE)
+        sys.exit(bounds.UNWRITABLE)
 
 
 if __name__ == "__main__":
