@@ -316,6 +316,7 @@ class Run:
 
     def _pulse(self) -> None:
         """Show life inside a step; where the engine has come to another phase, that."""
+        self._tell_fitted()
         now = time.monotonic()
         if now - self._told_at < PROGRESS_SECONDS:
             return

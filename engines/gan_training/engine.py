@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from engines.engine import Engine, Inputs, Metrics, Output, Phase
-from engines.gan_training import augment, beginning, samples, works
+from engines.gan_training import augment, beginning, fitting, samples, works
 from engines.gan_training.data import Batch, Loader
 from engines.gan_training.evaluation import Evaluation
 from engines.gan_training.guard import KEPT_EVERY, Guard, spread
@@ -53,6 +53,9 @@ class GanTraining(Engine):
         self.pair = Pair(params, self.config, device, begun)
         self._loader = Loader(self.pictures, params.batch, params.mirror, params.seed)
         self._lesson = Lesson(params, self.config.latent, 2**inputs.smaller)
+        self._fits: int | None = None
+        # Where memory never ran out, nobody asks what would fit.
+        self._sized = not inputs.smaller
         self.guard = Guard(cloned(self.pair.weights()))
         self.history = History(CURVES, params.steps)
         self.evaluation = Evaluation(params, inputs, self.config, self.pictures, device)
@@ -73,6 +76,11 @@ class GanTraining(Engine):
         if not self.evaluation.curve:
             return Phase(LEARNING, values)
         return Phase(MEASURED, {**values, "kid": f"{self.evaluation.curve[-1].value:.4f}"})
+
+    @property
+    def fitted(self) -> tuple[str, int] | None:
+        """The largest batch that went through as a whole, once memory has run out."""
+        return None if self._fits is None else ("batch", self._fits)
 
     @property
     def score(self) -> float | None:
@@ -97,6 +105,8 @@ class GanTraining(Engine):
         if self._step == 0 and not self.evaluation.curve:
             self._measure()
         batch = self._loader.batch(self._step)
+        if not self._sized:
+            self._find_what_fits(batch)
         self.pair.clear_gradients()
         figures = self._lesson.gradients(self.pair, batch, self._step, self._p)
         gradient = self.pair.gradient_norm()
@@ -187,6 +197,15 @@ class GanTraining(Engine):
         self.guard.see_sign(figures[FIGURES.index("sign")])
         if self._step % KEPT_EVERY == 0:
             self.guard.keep(cloned(self.pair.weights()))
+
+    def _find_what_fits(self, batch: Batch) -> None:
+        """Try ever larger batches up to a piece; told as it goes, as the next may be the end."""
+        piece = max(1, self.params.batch // 2**self.inputs.smaller)
+        latent = self.config.latent
+        for size in fitting.tried(self.params, self.pair, latent, batch, piece, self._p):
+            self._fits = size
+            self.pulse()
+        self._sized = True
 
     def _adapt(self) -> None:
         """ADA: the probability follows the mean sign since it last changed."""

@@ -17,7 +17,7 @@ from engines import state
 from engines.datasets.prepared import prepared
 from engines.engine import InputError, Inputs
 from engines.gan_training.config import ModelConfig
-from engines.gan_training.data import Loader
+from engines.gan_training.data import Batch, Loader
 from engines.gan_training.engine import READ_EVERY, GanTraining
 from engines.gan_training.guard import ALIKE, SURE, WARM, Guard, spread
 from engines.gan_training.history import POINTS, History
@@ -25,7 +25,7 @@ from engines.gan_training.kind import GanTrainingParams
 from engines.gan_training.lesson import Lesson
 from engines.gan_training.losses import loss_of, style_ambiguity
 from engines.gan_training.model_file import load_model, save_model
-from engines.gan_training.pair import Pair
+from engines.gan_training.pair import Pair, cloned
 from engines.gan_training.stylist import Stylist
 from engines.state import StateError
 from tests.engines import art, tiny
@@ -351,6 +351,27 @@ def test_the_measurement_before_the_first_step_is_told_with_how_far_it_is() -> N
     assert seen == sorted(seen)
     assert seen[-1] == first[-1]["pictures"] == 8 + len(engine.pictures)
     assert "learning" in engine.phase.text
+
+
+def test_once_memory_ran_out_the_largest_batch_that_fits_is_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gradients = Lesson.gradients
+
+    def little_memory(lesson: Lesson, pair: Any, batch: Batch, *more: Any) -> torch.Tensor:
+        if len(batch.pictures) > 4:
+            raise torch.OutOfMemoryError
+        return gradients(lesson, pair, batch, *more)
+
+    monkeypatch.setattr(Lesson, "gradients", little_memory)
+    whole, pieces = _engine(batch=16), _engine(batch=16, smaller=1)
+    before = cloned(pieces.pair.tensors())
+    for engine in (whole, pieces):
+        with pytest.raises(torch.OutOfMemoryError):
+            engine.step()
+    assert (whole.fitted, pieces.fitted) == (None, ("batch", 4))
+    after = pieces.pair.tensors()
+    assert [name for name in before if not torch.equal(before[name], after[name])] == []
 
 
 def test_frames_are_due_at_the_start_at_intervals_and_at_the_end() -> None:
