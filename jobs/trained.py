@@ -191,7 +191,9 @@ def with_lineage(session: Session, rows: Sequence[File]) -> list[Trained]:
     for row in rows:
         uses = [_use(job, works.get(job.id, ())) for job in users if str(row.id) in job.inputs]
         maker = makers.get(row.job_id) if row.job_id else None
-        jobs = [maker] if maker else [use.job for use in uses]
+        # A model of the way does not make what the end of its job shows.
+        ends = maker is not None and row.position < snapshots.FIRST_POSITION
+        jobs = [maker] if maker and ends else [use.job for use in uses]
         shown = [work for job in jobs for work in works.get(job.id, ()) if _is_picture(work)]
         found.append(
             Trained(

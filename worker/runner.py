@@ -85,7 +85,7 @@ class Run:
             self._save_frame_if_due()
         while self._step < self._engine.total_steps:
             goes_on = self._control.may_step(self._tell_holding)
-            if goes_on:
+            if goes_on and self._step:  # before the first step there is nothing but noise
                 self._hand_out()
             stop = self._control.stop_wanted() if goes_on else Stop.YIELD
             if stop is not None:
