@@ -38,7 +38,7 @@ proof: training ## that, chaos at full size (docs/battle.md), and a day of a stu
 	JOBS=$${JOBS:-1000} FAULTS=$${FAULTS:-300} SEED=$${SEED:-11} TRAINING=$${TRAINING:-0.1} \
 		REPORT=$${REPORT:-docs/battle.md} $(BIN)/python -W error -m tests.chaos
 	$(BIN)/python -W error -m tests.day
-	$(BIN)/pytest -m proof tests/chaos tests/day
+	$(BIN)/pytest -m proof tests/chaos tests/day tests/webui
 
 training: $(VENV)/.installed-dev ## prove what training promises: docs/gan.md; half an hour of one core
 	OMP_NUM_THREADS=1 $(BIN)/python -W error -m tests.proof.gan

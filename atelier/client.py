@@ -83,6 +83,7 @@ class Job(TypedDict):
     outputs: list[Output]
     error: dict[str, Any] | None
     urls: dict[str, str | None]
+    webhook_secret: NotRequired[str]
 
 
 class Series(TypedDict):
@@ -219,12 +220,19 @@ class Studio(Administration, Keeping, People, Telling):
         priority: int = 0,
         tags: list[str] | None = None,
         deadline_at: datetime | None = None,
+        webhook: str | None = None,
         key: str | None = None,
     ) -> Job:
-        """Commission a job. ``key`` makes a repeated call, even by another process, the same."""
+        """Commission a job. ``key`` makes a repeated call, even by another process, the same.
+
+        ``webhook`` is an address that is told of its end; where it is named for the first time, the
+        answer holds the ``webhook_secret`` that its messages are signed with, this once.
+        """
         order = {"kind": kind, "params": dict(params), "priority": priority, "tags": tags or []}
         if deadline_at is not None:
             order["deadline_at"] = deadline_at.isoformat()
+        if webhook is not None:
+            order["webhook"] = webhook
         return self._order("/jobs", order, key)
 
     def jobs(self, limit: int = 20, address: str | None = None, **filters: str) -> JobPage:

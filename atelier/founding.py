@@ -63,6 +63,36 @@ def reset(settings: Settings, name: str, second_factor: bool) -> str:
         return f"{address}/reset/{secret}"
 
 
+def change_role(settings: Settings, name: str, role: str) -> dict[str, str]:
+    """Somebody as an artist or an administrator."""
+    from jobs import people
+    from jobs.refusals import RefusedError
+
+    settings, _ = running(settings)
+    with opened(settings) as database, database.begin() as session:
+        try:
+            owner = people.by_name(session, name)
+            people.change_role(session, owner.id, role, by=CONSOLE)
+        except RefusedError as refused:
+            raise StudioError(words(refused)) from None
+        return {"id": str(owner.id), "name": owner.name, "role": role}
+
+
+def narrow_tokens(settings: Settings, name: str, access: str) -> int:
+    """Tokens of somebody that reach no further from now on; how many did."""
+    from jobs import people
+    from jobs.refusals import RefusedError
+    from jobs.roles import Access
+
+    settings, _ = running(settings)
+    with opened(settings) as database, database.begin() as session:
+        try:
+            owner = people.by_name(session, name)
+        except RefusedError as refused:
+            raise StudioError(words(refused)) from None
+        return people.narrow_tokens(session, owner.id, Access(access), by=CONSOLE)
+
+
 def words(refused: Exception) -> str:
     """A refusal as the API would tell it in English."""
     from jobs.refusals import FAULTS, RefusedError

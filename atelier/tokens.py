@@ -28,7 +28,8 @@ def keep_token(settings: Settings) -> str:
     kept = read_private(settings.token_file)
     with _as_local_owner(settings) as (session, owner):
         proved = asker(session, kept, "api") if kept else None
-        if kept and proved is not None and proved.owner_id == owner:
+        # One that was narrowed no longer does what its owner may on this machine.
+        if kept and proved is not None and proved.owner_id == owner and proved.is_administrator:
             return kept
         token = issue(session, owner, "api", COMMAND_LINE_LIFETIME)
     write_private(settings.token_file, token)

@@ -134,6 +134,16 @@ def revoke_one(session: Session, owner_id: UUID, scope: Scope, token_id: UUID) -
         raise RefusedError("unknown_token")
 
 
+def narrow(session: Session, owner_id: UUID, access: Access) -> list[str]:
+    """Let an owner's tokens for programs reach no further than ``access``; the names of those that
+    did."""
+    wider = [str(known) for known in Access if not access.includes(known)]
+    theirs = (Token.owner_id == owner_id) & (Token.scope == "api") & Token.access.in_(wider)
+    narrowed = update(Token).where(theirs).values(access=str(access)).returning(Token.name)
+    how = {"synchronize_session": False}
+    return list(session.scalars(narrowed.execution_options(**how)))
+
+
 def make_token(session: Session, by: Asker, name: str, access: str, days: int) -> tuple[Token, str]:
     """An API token of the asker: its row, and the secret, which is shown once.
 

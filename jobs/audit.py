@@ -63,6 +63,7 @@ class Action(Word):
     PERSON_LIMITS = "person.limits", N_("changed the limits of a person")
     PERSON_DISABLED = "person.disabled", N_("closed an account")
     PERSON_ENABLED = "person.enabled", N_("opened an account again")
+    PERSON_TOKENS = "person.tokens", N_("narrowed the tokens of a person")
     PERSON_RESET = "person.reset", N_("made a link that sets a password")
 
 

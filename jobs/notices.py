@@ -31,12 +31,16 @@ RETRIES = (0, 5, 300, 1800, 7200, 18_000, 36_000)
 LONG_SECONDS = range(7 * 86_400 + 1)
 DEFAULT_LONG_SECONDS = 300
 WEBHOOKS_EACH = 10
+# Of addresses that only single jobs name.
+JOB_WEBHOOKS_EACH = 100
 URL_LENGTH = 2000
 SECRET_PREFIX = "whsec_"  # noqa: S105  (what a secret begins with, by the standard)
 DELIVERIES_SHOWN = 100
 # A mail goes to whatever address somebody names: the studio's server is not lent for flooding one.
 REPLAYS_PER_HOUR = 30
 TOLD = (State.SUCCEEDED, State.FAILED)
+# Who named a webhook for one job waits for its end, whatever that is.
+TOLD_OF_ONE = (*TOLD, State.CANCELED)
 # One address, without anything that could end a header.
 ADDRESS = re.compile(r"[^\s@<>\",;:\\()\[\]]{1,64}@[A-Za-z0-9.-]{1,190}\.[A-Za-z0-9-]{2,63}")
 
@@ -82,16 +86,40 @@ def webhooks(session: Session, owner_id: UUID) -> Sequence[Webhook]:
 
 def add_webhook(session: Session, owner_id: UUID, url: str) -> Webhook:
     """A new webhook with a secret of its own. Raises :class:`RefusedError`."""
-    parts = urlsplit(url) if len(url) <= URL_LENGTH else urlsplit("")
-    plain = url.isascii() and url.isprintable() and " " not in url
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or not plain:
-        raise RefusedError("invalid", faults=[Fault("/url", "not_a_url", {"value": url[:80]})])
-    if len(webhooks(session, owner_id)) >= WEBHOOKS_EACH:
-        limits = {"value": WEBHOOKS_EACH + 1, "limit": WEBHOOKS_EACH}
-        raise RefusedError("invalid", faults=[Fault("/url", "too_many", limits)])
+    return _add(session, owner_id, url, of_jobs=False, pointer="/url")
+
+
+def webhook_of_job(session: Session, owner_id: UUID, url: str) -> tuple[Webhook, bool]:
+    """The webhook for a job that names ``url``, and whether it is new: then its secret is to be
+    shown. Jobs that name the same address share it. Raises :class:`RefusedError`.
+    """
+    known = [hook for hook in webhooks(session, owner_id) if hook.url == url]
+    if known:
+        return known[0], False
+    return _add(session, owner_id, url, of_jobs=True, pointer="/webhook"), True
+
+
+def _add(session: Session, owner_id: UUID, url: str, of_jobs: bool, pointer: str) -> Webhook:
+    if not _can_be_called(url):
+        raise RefusedError("invalid", faults=[Fault(pointer, "not_a_url", {"value": url[:80]})])
+    most = JOB_WEBHOOKS_EACH if of_jobs else WEBHOOKS_EACH
+    if sum(hook.of_jobs == of_jobs for hook in webhooks(session, owner_id)) >= most:
+        limits = {"value": most + 1, "limit": most}
+        raise RefusedError("invalid", faults=[Fault(pointer, "too_many", limits)])
     secret = SECRET_PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
-    made = insert(Webhook).values(id=new_id(), owner_id=owner_id, url=url, secret=secret)
-    return session.execute(made.returning(Webhook)).scalar_one()
+    row = {"id": new_id(), "owner_id": owner_id, "url": url, "secret": secret, "of_jobs": of_jobs}
+    return session.execute(insert(Webhook).values(row).returning(Webhook)).scalar_one()
+
+
+def _can_be_called(url: str) -> bool:
+    if len(url) > URL_LENGTH or not url.isascii() or not url.isprintable() or " " in url:
+        return False
+    try:
+        parts = urlsplit(url)
+        named = bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is none, half an IPv6 address
+        return False
+    return parts.scheme in ("http", "https") and named and not parts.username
 
 
 def remove_webhook(session: Session, owner_id: UUID, webhook_id: UUID) -> None:
@@ -124,22 +152,24 @@ def replay(session: Session, owner_id: UUID, delivery_id: UUID) -> Delivery:
 
 
 def tell_end(session: Session, job: Job) -> None:
-    """Write down for delivery that a job has ended, where its owner wants to know; call it in the
-    transaction of the end."""
-    if State(job.state) not in TOLD or job.ended_at is None:
+    """Write down for delivery that a job has ended, where its owner, or the order, wants it told;
+    call it in the transaction of the end."""
+    state = State(job.state)
+    if state not in TOLD_OF_ONE or job.ended_at is None:
         return
     wish = session.get(NoticeWish, job.owner_id)
-    hooks = [hook for hook in webhooks(session, job.owner_id) if hook.disabled_at is None]
-    mail = wish.mail if wish else None
-    if not hooks and not mail:
-        return
     long = timedelta(seconds=wish.long_seconds if wish else DEFAULT_LONG_SECONDS)
-    if job.ended_at - job.created_at < long:
-        return
-    body = message(job)
+    told = state in TOLD and job.ended_at - job.created_at >= long
+    # Held until this transaction has committed: one that is being removed is not told.
+    query = select(Webhook).where(Webhook.owner_id == job.owner_id, Webhook.disabled_at.is_(None))
+    wanted = Webhook.id == job.webhook_id
+    mine = query.where(wanted | Webhook.of_jobs.is_(False) if told else wanted)
+    held = mine.order_by(Webhook.id).with_for_update(read=True, key_share=True)
+    hooks = session.scalars(held).all()
     rows: list[dict[str, Any]] = [{"webhook_id": hook.id, "mail": None} for hook in hooks]
-    if mail:
-        rows.append({"webhook_id": None, "mail": mail})
+    if told and wish and wish.mail:
+        rows.append({"webhook_id": None, "mail": wish.mail})
+    body = message(job)
     for row in rows:
         known = {"id": new_id(), "owner_id": job.owner_id, "job_id": job.id, "body": body}
         session.execute(insert(Delivery).values(**known, **row))

@@ -20,7 +20,7 @@ from jobs.audit import Action
 from jobs.ids import new_id
 from jobs.models import Invitation, Owner, OwnerShare
 from jobs.refusals import Fault, RefusedError
-from jobs.roles import Role
+from jobs.roles import Access, Role
 
 INVITATION_DAYS = range(1, 31)
 # Who changes something: a person, or the name of what acts for none.
@@ -194,6 +194,15 @@ def change_role(session: Session, owner_id: UUID, role: str, by: By) -> None:
     owner.role = role
     if role != Role.ADMINISTRATOR:
         _take_back_links(session, owner_id, by)
+
+
+def narrow_tokens(session: Session, owner_id: UUID, access: Access, by: By) -> int:
+    """Let a person's tokens for programs reach no further than ``access``; how many did."""
+    names = accounts.narrow(session, owner_id, access)
+    if names:
+        told = {"access": str(access), "tokens": sorted(names)}
+        audit.record(session, by, Action.PERSON_TOKENS, str(owner_id), after=told)
+    return len(names)
 
 
 def change_limits(

@@ -46,6 +46,7 @@ class Order:
     parent_id: UUID | None = None
     deadline_at: datetime | None = None
     idempotency_key: str | None = None
+    webhook_id: UUID | None = None
 
 
 def submit(session: Session, owner_id: UUID, order: Order, settings: Settings) -> Job:
@@ -325,6 +326,7 @@ def _insert(
         tags=list(order.tags),
         parent_id=order.parent_id,
         deadline_at=order.deadline_at,
+        webhook_id=order.webhook_id,
     )
 
 
@@ -354,4 +356,6 @@ def _order_digest(order: Order) -> bytes:
         "parent": str(order.parent_id),
         "deadline": str(order.deadline_at),
     }
+    if order.webhook_id is not None:
+        asked["webhook"] = str(order.webhook_id)
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).digest()

@@ -13,6 +13,7 @@ import base64
 import hashlib
 import hmac
 import ipaddress
+import logging
 import socket
 import threading
 from collections.abc import Iterator, Mapping
@@ -30,6 +31,15 @@ CONNECT_SECONDS, READ_SECONDS, WHOLE_SECONDS = 5.0, 10.0, 20.0
 USER_AGENT = "Atelier-Webhooks/1"
 # IPv4 addresses that are written as IPv6 ones (RFC 6052, RFC 3056 carry them inside).
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+# The same words whether there is no such name or it lies inside: nobody learns from them which
+# names the network has, nor their addresses. The log tells the administrator.
+UNREACHABLE = (
+    "%(host)s cannot be called: it has no address, or one that is not public. The administrator"
+    " may allow such with ATELIER_WEBHOOK_PRIVATE=yes."
+)
+log = logging.getLogger(__name__)
 
 
 class UndeliverableError(Exception):
@@ -77,14 +87,13 @@ def resolve(url: str, allow_private: bool) -> Target:
         port = parts.port or (443 if parts.scheme == "https" else 80)
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, ValueError, UnicodeError) as failed:
-        raise UndeliverableError(f"{host} cannot be looked up: {failed}") from None
+        log.info("a webhook's host %r cannot be looked up: %s", host, failed)
+        raise UndeliverableError(UNREACHABLE % {"host": host}) from None
     addresses = [str(entry[4][0]) for entry in found]
     inside = [address for address in addresses if not is_public(address)]
     if inside and not allow_private:
-        raise UndeliverableError(
-            f"{host} is {inside[0]}, an address that is not public. The administrator may allow"
-            " such with ATELIER_WEBHOOK_PRIVATE=yes."
-        )
+        log.info("a webhook's host %r is %s, which is not public", host, inside[0])
+        raise UndeliverableError(UNREACHABLE % {"host": host})
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return Target(parts.scheme, host, addresses[0], port, path)
 

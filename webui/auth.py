@@ -131,6 +131,8 @@ def is_api() -> bool:
 
 
 def _check_host() -> None:
+    if "\0" in request.path:  # nothing that the database keeps is called so
+        raise RefusedError("not_found")
     if request.host not in studio().settings.allowed_hosts:
         raise RefusedError("forbidden_host", host=request.host)
 

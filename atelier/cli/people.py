@@ -1,7 +1,7 @@
 """Commands of administrators on people.
 
-``invite``, ``create`` and ``reset`` also work on the studio's own machine without anybody signed
-in: whoever has its database may.
+``invite``, ``create``, ``reset``, ``role`` and ``narrow-tokens`` work on the studio's own machine
+without anybody signed in: whoever has its database may.
 """
 
 from __future__ import annotations
@@ -118,8 +118,36 @@ def uninvite(invitation_id: str) -> None:
 @click.argument("role", type=click.Choice(["artist", "administrator"]))
 @json_option
 def role(name: str, role: str, as_json: bool) -> None:
-    """Make somebody an artist or an administrator."""
-    _change(name, as_json, role=role)
+    """Make somebody an artist or an administrator. On the studio's machine without a token."""
+    here = _here()
+    if here is None:
+        _change(name, as_json, role=role)
+        return
+    from atelier.founding import change_role
+
+    made = change_role(here, name, role)
+    if as_json:
+        shown.document(made)
+    else:
+        click.echo(f"{made['name']} is now {made['role']}.")
+
+
+@click.command("narrow-tokens")
+@person_argument
+@click.option(
+    "--access",
+    type=click.Choice(["read", "write"]),
+    default="write",
+    show_default=True,
+    help="How far they may reach from now on.",
+)
+def narrow_tokens(name: str, access: str) -> None:
+    """Let somebody's tokens for programs reach no further, on the studio's own machine."""
+    from atelier.founding import narrow_tokens as narrow
+    from jobs.settings import Settings
+
+    narrowed = narrow(Settings.read(), name, access)
+    click.echo(f"Tokens narrowed to {access}: {narrowed}.")
 
 
 @click.command()
@@ -168,7 +196,10 @@ def enable(name: str, as_json: bool) -> None:
     _change(name, as_json, disabled=False)
 
 
-COMMANDS = (people, invite, create, reset, invitations, uninvite, role, limits, disable, enable)
+COMMANDS = (
+    *(people, invite, create, reset, invitations, uninvite, role, narrow_tokens),
+    *(limits, disable, enable),
+)
 
 
 def _here() -> Settings | None:

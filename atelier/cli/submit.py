@@ -93,6 +93,7 @@ def _common_options() -> list[click.Parameter]:
         metavar="WHEN",
         help="Give up then: in 90s, 30m, 2h, 3d, or at a time like 2030-12-31T18:00:00Z.",
     )
+    @click.option("--webhook", metavar="URL", help="An address that is told of its end.")
     @click.option("--watch", is_flag=True, help="Follow it to its end.")
     @click.option(
         "--output",
@@ -120,10 +121,13 @@ def _submit(kind: Kind, values: dict[str, Any]) -> int:
         priority=values["priority"],
         tags=list(values["tags"]),
         deadline_at=values["deadline_at"],
+        webhook=values["webhook"],
     )
     if not values["as_json"]:
         click.echo(f"job {job['id']}")
         click.echo(f"job page: {studio.url}{job['urls']['page']}")
+        if secret := job.get("webhook_secret"):
+            click.echo(f"webhook secret, shown this once: {secret}")
     if values["watch"] or output:
         for_people = not values["as_json"]
         job = follow(studio, job["id"]) if for_people else _quietly(studio, job["id"])

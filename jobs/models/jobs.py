@@ -21,6 +21,8 @@ class Job(Base):
     ``smaller`` counts how often memory ran out, ``best_score`` is the highest score of its
     checkpoints so far.
     ``snapshots`` are the models it was asked for on its way and has not handed out yet.
+    ``webhook_id`` is the webhook that is told of its end, however short it was; no foreign key, so
+    that whoever removes a webhook waits for no job.
     ``canceled_as`` is the reason that a running job's cancel will have, when it is not its owner
     who wants it.
     """
@@ -84,6 +86,7 @@ class Job(Base):
     tags: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
     parent_id: Mapped[UUID | None] = mapped_column(ForeignKey("job.id"))
     deadline_at: Mapped[datetime | None]
+    webhook_id: Mapped[UUID | None]
 
     state: Mapped[str]
     wanted: Mapped[str] = mapped_column(server_default=text("'run'"))

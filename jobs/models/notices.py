@@ -23,7 +23,8 @@ class NoticeWish(Base):
 
 
 class Webhook(Base):
-    """Where a person's programs want to be told. ``secret`` signs, so it cannot be kept hashed."""
+    """Where a person's programs want to be told: of every long job, or with ``of_jobs`` only of the
+    jobs that name it. ``secret`` signs, so it cannot be kept hashed."""
 
     __tablename__ = "webhook"
 
@@ -31,6 +32,7 @@ class Webhook(Base):
     owner_id: Mapped[UUID] = mapped_column(ForeignKey("owner.id"), index=True)
     url: Mapped[str]
     secret: Mapped[str]
+    of_jobs: Mapped[bool] = mapped_column(server_default=text("false"))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     disabled_at: Mapped[datetime | None]
 

@@ -78,6 +78,28 @@ def test_an_account_is_made_and_its_password_reset_on_the_machine(
     assert here("admin", "reset", "nobody of that name").status == 1
 
 
+def test_an_administrator_is_named_and_tokens_are_narrowed_on_the_machine(
+    here: Cli, cli: Cli, database: Database, owner: UUID
+) -> None:
+    name = str(owner)
+    assert here("admin", "role", name, "administrator").out == f"{name} is now administrator.\n"
+    assert cli("admin", "people").status == 0
+    assert here("admin", "narrow-tokens", name).out == "Tokens narrowed to write: 1.\n"
+    refused = cli("admin", "people")
+    assert (refused.status, "'admin'" in refused.err) == (1, True)
+    assert cli("tokens", "make", "nightly").status == 0
+    assert here("admin", "narrow-tokens", name, "--access", "read").out.endswith("read: 2.\n")
+    assert cli("tokens", "make", "another").status == 1
+    assert here("admin", "role", "nobody of that name", "artist").status == 1
+    assert here("admin", "role", name, "artist").status == 0
+    with database.begin() as session:
+        told = audit.page(session, audit.Filter(target=name), 9)
+    assert [row.action for row in reversed(told)] == [
+        *("person.role", "person.tokens", "person.tokens", "person.role")
+    ]
+    assert {row.actor for row in told} == {"console"}
+
+
 def test_an_administrator_looks_after_people(admin: Cli, owner: UUID, database: Database) -> None:
     name = str(owner)
     assert name[:23] in admin("admin", "people").out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from aiosmtpd.controller import Controller
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from jobs import deletion, notices, webhooks
+from jobs import deletion, notices, service, webhooks
 from jobs.courier import Courier
 from jobs.models import Delivery, Job, Webhook
 from jobs.refusals import RefusedError
@@ -28,7 +29,7 @@ from jobs.settings import Settings
 from jobs.states import State
 from jobs.webhooks import UndeliverableError
 from tests.commissions import Studio
-from tests.jobs.test_deletion import ended
+from tests.jobs.test_deletion import ended, order
 
 
 @dataclass
@@ -233,11 +234,52 @@ def test_nobody_inside_is_called_unless_it_is_allowed(
     ada: Studio, tmp_path: Path, receiver: Receiver, settings: Settings
 ) -> None:
     wants(ada)
-    hook(ada, receiver.url)
+    hook(ada, receiver.url.replace("127.0.0.1", "localhost"))
+    hook(ada, "http://no-such-name.invalid/")
     ended(ada, tmp_path)
-    Courier(ada.database, settings).deliver_next()
+    courier = Courier(ada.database, settings)
+    while courier.deliver_next():
+        pass
     assert receiver.heard == []
-    assert "not public" in outbox(ada)[0].answer
+    answers = sorted(row.answer for row in outbox(ada))
+    assert "not public" in answers[0]
+    assert not re.search(r"127\.0\.0\.1|::1|Errno", " ".join(answers)), "an inner address is told"
+    same = answers[0].replace("localhost", "no-such-name.invalid")
+    assert same == answers[1], "whether a name lies inside is told"
+
+
+def test_a_webhook_of_one_job_is_told_of_its_end_however_short_it_was(
+    ada: Studio, tmp_path: Path, receiver: Receiver, open_settings: Settings
+) -> None:
+    wants(ada, long_seconds=3600)
+    long = hook(ada, receiver.url + "/long")
+    with ada.database.begin() as session:
+        mine, is_new = notices.webhook_of_job(session, ada.owner, receiver.url + "/mine")
+        again, again_is_new = notices.webhook_of_job(session, ada.owner, mine.url)
+        known, known_is_new = notices.webhook_of_job(session, ada.owner, long.url)
+    assert (is_new, again_is_new, known_is_new) == (True, False, False)
+    assert (again.id, known.id) == (mine.id, long.id)
+    ended(ada, tmp_path)
+    quiet, job = order(ada), order(ada)
+    with ada.database.begin() as session:
+        session.get_one(Job, job).webhook_id = mine.id
+    for each in (quiet, job):
+        ada.ask(service.cancel, each)
+    assert len(outbox(ada)) == 1, "the others were short, and named no webhook"
+    Courier(ada.database, open_settings).deliver_next()
+    ((headers, body),) = receiver.heard
+    said = json.loads(body)
+    assert (headers["path"], said["type"], said["data"]["id"]) == (
+        "/mine",
+        "job.canceled",
+        str(job),
+    )
+    id_, timestamp = headers["webhook-id"], int(headers["webhook-timestamp"])
+    assert headers["webhook-signature"] == webhooks.sign(mine.secret, id_, timestamp, body)
+    with ada.database.begin() as session:
+        notices.remove_webhook(session, ada.owner, mine.id)
+        notices.tell_end(session, session.get_one(Job, job))
+        assert notices.deliveries(session, ada.owner) == [], "who was removed is told nothing"
 
 
 @pytest.mark.parametrize(
@@ -290,7 +332,7 @@ def test_a_name_is_looked_up_once_and_every_address_of_it_counts(
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, port)) for each in found]
 
     monkeypatch.setattr(socket, "getaddrinfo", answers)
-    with pytest.raises(UndeliverableError, match=r"127\.0\.0\.1"):
+    with pytest.raises(UndeliverableError, match="not public"):
         webhooks.resolve("https://rebind.example/hook", allow_private=False)
     target = webhooks.resolve("https://rebind.example/hook?a=1", allow_private=True)
     assert (target.address, target.host, target.port) == ("93.184.215.14", "rebind.example", 443)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+from sqlalchemy import select
+
+from jobs.models import Job
 from tests.webui.quiet import Caller, Quiet, problem
 
 
@@ -31,3 +35,35 @@ def test_wishes_and_webhooks_are_ones_own_and_a_secret_is_shown_once(
     problem(caller.post(f"/me/deliveries/{hook['id']}/replay"), 404, "unknown_delivery")
     assert caller.ask("DELETE", f"/me/webhooks/{hook['id']}").status_code == 204
     assert caller.get("/me/webhooks").get_json() == {"results": []}
+
+
+def test_an_order_names_a_webhook_whose_secret_is_shown_once(quiet: Quiet, caller: Caller) -> None:
+    url = "https://host.example/mine"
+    first = caller.post("/jobs", json=caller.order(webhook=url), headers={"Idempotency-Key": "1"})
+    assert (first.status_code, first.headers["Cache-Control"]) == (202, "no-store")
+    assert first.get_json()["webhook_secret"].startswith("whsec_")
+    same = caller.post("/jobs", json=caller.order(webhook=url), headers={"Idempotency-Key": "1"})
+    assert same.get_json()["id"] == first.get_json()["id"]
+    for answer in (same, caller.post("/jobs", json=caller.order(webhook=url))):
+        assert "webhook_secret" not in answer.get_json()
+    other = caller.post("/jobs", json=caller.order(), headers={"Idempotency-Key": "1"})
+    problem(other, 422, "idempotency_key_reused")
+    (listed,) = caller.get("/me/webhooks").get_json()["results"]
+    assert (listed["url"], listed["of_jobs"]) == (url, True)
+    with quiet.database.begin() as session:
+        named = select(Job.webhook_id).where(Job.owner_id == caller.owner)
+        assert {str(id_) for id_ in session.scalars(named)} == {listed["id"]}
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://host.example/", "https://u:p@host.example/", "http://[::1", "http://h:99999/"]
+)
+def test_an_order_with_a_webhook_that_cannot_be_called_is_refused_and_leaves_nothing(
+    caller: Caller, url: str
+) -> None:
+    problem(caller.post("/jobs", json=caller.order(webhook=url)), 422, "invalid", "/webhook")
+    problem(caller.post("/me/webhooks", json={"url": url}), 422, "invalid", "/url")
+    bad = caller.order(webhook="https://host.example/", priority=99)
+    problem(caller.post("/jobs", json=bad), 422, "invalid", "/priority")
+    assert caller.get("/me/webhooks").get_json() == {"results": []}
+    assert caller.get("/jobs").get_json()["results"] == []

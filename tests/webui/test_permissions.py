@@ -201,8 +201,8 @@ def test_only_who_may_gets_in(
     named = {name: things.of(rule.rule, name) for name in rule.arguments}
     bodies = BODIES.get(rule.endpoint, {})
     body = {name: value.format_map(things.values) for name, value in bodies.items()}
-    asked = Asked(quiet.app, _filled(rule, named), method, quiet.address, body)
-    nowhere = _filled(rule, {name: _of_nothing(name, value) for name, value in named.items()})
+    asked = Asked(quiet.app, filled(rule, named), method, quiet.address, body)
+    nowhere = filled(rule, {name: _of_nothing(name, value) for name, value in named.items()})
     nobody, stranger = asked.by(None), asked.by(other)
     mine = asked.by(artist) if may is May.ADMINISTRATOR else None
     chief = asked.by(root)
@@ -250,7 +250,7 @@ def test_a_route_that_names_somebodys_thing_belongs_to_an_owner_or_to_administra
             assert who_may(rule.rule) in (May.OWNER, May.ADMINISTRATOR), rule.rule
 
 
-def _filled(rule: Rule, values: dict[str, str]) -> str:
+def filled(rule: Rule, values: dict[str, str]) -> str:
     address = rule.rule
     for name, value in values.items():
         for written in (f"<{name}>", f"<int:{name}>", f"<path:{name}>"):

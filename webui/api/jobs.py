@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, cast
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from flask import Blueprint, Response, jsonify, request, url_for
 
 from engines.kind import Snapshot
 from jobs import files as kept
-from jobs import listing, service, snapshots
+from jobs import listing, notices, service, snapshots
 from jobs.models import File, Job
 from jobs.refusals import RefusedError
 from webui.api import cursors, reading, shapes
@@ -22,13 +23,14 @@ jobs = Blueprint("jobs", __name__, url_prefix="/api/v1/jobs")
 POLL_SECONDS = 1
 WAIT_TICK_SECONDS = 0.2
 DEFAULT_PAGE = 20
-ORDER_FIELDS = frozenset({"kind", "params", "priority", "tags", "deadline_at"})
+ORDER_FIELDS = frozenset({"kind", "params", "priority", "tags", "deadline_at", "webhook"})
 Act = Callable[[Any, UUID, UUID], Job]
 
 
 @jobs.post("")
 def submit() -> Response:
-    """Commission a job."""
+    """Commission a job; the answer shows the secret of a webhook that is named for the first time,
+    this once."""
     body = reading.json_object()
     reading.only(body, ORDER_FIELDS)
     order = service.Order(
@@ -39,9 +41,13 @@ def submit() -> Response:
         deadline_at=reading.moment(body, "deadline_at"),
         idempotency_key=request.headers.get("Idempotency-Key"),
     )
+    url, secret = reading.text(body, "webhook"), None
     with studio().database.begin() as session:
+        if url:
+            hook, is_new = notices.webhook_of_job(session, owner_id(), url)
+            order, secret = replace(order, webhook_id=hook.id), hook.secret if is_new else None
         row = service.submit(session, owner_id(), order, studio().settings)
-    return accepted(row)
+    return accepted(row, secret)
 
 
 @jobs.get("")
@@ -163,12 +169,15 @@ def preview(job_id: str) -> Response:
     return made
 
 
-def accepted(row: Job) -> Response:
+def accepted(row: Job, webhook_secret: str | None = None) -> Response:
     """202 with the job; with ``Prefer: wait=N`` the answer waits for its end that long."""
     studio().waker.wake(row.resource)
     row, outputs, place = _settled(row, reading.wait_seconds())
-    made = jsonify(shapes.job(row, outputs, place))
+    told = shapes.job(row, outputs, place)
+    made = jsonify({**told, "webhook_secret": webhook_secret} if webhook_secret else told)
     made.status_code = 202
+    if webhook_secret:
+        made.headers["Cache-Control"] = "no-store"
     made.headers["Location"] = url_for("jobs.show", job_id=row.id)
     made.headers["Retry-After"] = str(POLL_SECONDS)
     return made

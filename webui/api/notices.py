@@ -87,6 +87,7 @@ def _webhook(row: Webhook) -> dict[str, Any]:
     return {
         "id": str(row.id),
         "url": row.url,
+        "of_jobs": row.of_jobs,
         "created_at": shapes.time(row.created_at),
         "disabled_at": shapes.time(row.disabled_at),
     }

@@ -15,6 +15,7 @@ from jobs.refusals import Fault, RefusedError, pointer
 
 JSON_BYTES = 1_000_000
 MAX_WAIT_SECONDS = 30
+MOST = 2**63 - 1
 
 
 def id_of(text: str) -> UUID:
@@ -130,12 +131,27 @@ def storable(name: str, text: str) -> str:
 
 def number(name: str, default: int) -> int:
     """A whole number from the query."""
-    text = request.args.get(name, str(default))
+    return whole(name, request.args.get(name, str(default)))
+
+
+def held(number: int) -> int:
+    """A number of an address that the database can hold. Raises RefusedError (``not_found``)."""
+    if number > MOST:
+        raise RefusedError("not_found")
+    return number
+
+
+def whole(name: str, text: str) -> int:
+    """``text`` as a whole number that the database can hold."""
     try:
-        return int(text)
+        number = int(text)
     except ValueError:
         values = {"value": text[:80], "expected": "a whole number"}
         raise RefusedError("invalid", faults=[Fault(f"/{name}", "wrong_type", values)]) from None
+    if abs(number) > MOST:
+        limits = {"value": text[:80], "low": -MOST, "high": MOST}
+        raise RefusedError("invalid", faults=[Fault(f"/{name}", "out_of_range", limits)])
+    return number
 
 
 def wait_seconds() -> float:

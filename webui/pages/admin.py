@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 
 from engines.registry import KINDS
 from jobs import administration, audit, closures, logs, review
-from jobs.refusals import Fault, RefusedError
+from jobs.refusals import RefusedError
 from jobs.service import PRIORITIES
 from jobs.states import Reason
 from webui import auth, filters, stands
@@ -238,11 +238,7 @@ def _number(name: str, default: int | None) -> Any:
     text = request.form.get(name, "").strip()
     if not text and default is not None:
         return default
-    try:
-        return int(text)
-    except ValueError:
-        values = {"value": text[:80], "expected": "a whole number"}
-        raise RefusedError("invalid", faults=[Fault(f"/{name}", "wrong_type", values)]) from None
+    return reading.whole(name, text)
 
 
 def _back() -> Response:

@@ -29,12 +29,12 @@ LOG_LINES = 200
 @pages.get("/jobs")
 def jobs_page() -> str:
     """A page of one's jobs; the filters stand in the address."""
-    status = request.args.get("status", "")
+    status = reading.query("status")
     wanted = listing.Filter(
         status=(status,) if status else (),
-        kind=request.args.get("kind", ""),
-        tag=request.args.get("tag", ""),
-        q=request.args.get("q", "").strip(),
+        kind=reading.query("kind"),
+        tag=reading.query("tag"),
+        q=reading.query("q").strip(),
     )
     start = cursors.read(request.args.get("cursor", ""))
     with studio().database.begin() as session:

@@ -8,11 +8,12 @@ from typing import Any
 from uuid import UUID
 
 from flask import make_response, redirect, render_template, request, url_for
+from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from engines.kind import Kind
 from engines.registry import KINDS
-from jobs import service
+from jobs import notices, service
 from jobs.models import Job
 from jobs.refusals import Fault, RefusedError
 from webui import choices, forms, uploads
@@ -57,14 +58,25 @@ def _commission(form: forms.Filled, parent: Job | None) -> Job:
     service.validated(form.kind, params)
     if form.faults:
         raise RefusedError("invalid")
-    order = service.Order(
-        kind=form.kind.name,
-        params=params,
-        parent_id=parent.id if parent else None,
-        idempotency_key=_key(params),
-    )
     with studio().database.begin() as session:
+        order = service.Order(
+            kind=form.kind.name,
+            params=params,
+            parent_id=parent.id if parent else None,
+            idempotency_key=_key(params),
+            webhook_id=_webhook(session),
+        )
         return service.submit(session, owner_id(), order, studio().settings)
+
+
+def _webhook(session: Session) -> UUID | None:
+    chosen = request.form.get("webhook", "")
+    if not chosen:
+        return None
+    id_ = reading.id_of(chosen)
+    if id_ not in {hook.id for hook in notices.webhooks(session, owner_id())}:
+        raise RefusedError("unknown_webhook")
+    return id_
 
 
 def _resolved(chosen: str | list[str]) -> str | list[str]:
@@ -93,6 +105,7 @@ def _shown(
 ) -> Response:
     with studio().database.begin() as session:
         offered = choices.offered(session, owner_id(), form)
+        hooks = notices.webhooks(session, owner_id())
         ahead = outlook(session, form.kind)
     page = render_template(
         "new.html",
@@ -100,6 +113,8 @@ def _shown(
         offered=offered,
         outlook=ahead,
         parent=parent,
+        webhooks=[hook for hook in hooks if hook.disabled_at is None],
+        webhook=request.form.get("webhook", ""),
         refused=refused,
         title=filled(refused.refusal.title, refused.values) if refused else "",
     )

@@ -8,7 +8,7 @@ from flask import Response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from jobs import notices
-from jobs.refusals import Fault, RefusedError
+from jobs.refusals import RefusedError
 from webui.api import reading
 from webui.pages.blueprint import pages
 from webui.pages.forms_again import kept_nowhere, shown_again
@@ -28,12 +28,10 @@ def change_notices() -> AnyResponse:
     """Want something else."""
     given = request.form.get("minutes", "")
     try:
-        if not given.isdecimal():
-            values = {"value": given[:80], "expected": "a whole number"}
-            raise RefusedError("invalid", faults=[Fault("/minutes", "wrong_type", values)])
+        minutes = reading.whole("minutes", given)
         mail = reading.storable("mail", request.form.get("mail", "").strip())
         with studio().database.begin() as session:
-            notices.change_wish(session, owner_id(), mail or None, 60 * int(given))
+            notices.change_wish(session, owner_id(), mail or None, 60 * minutes)
     except RefusedError as refused:
         return shown_again("notices.html", refused, **_shown())
     return redirect(url_for("pages.notices_page"), 303)

@@ -42,7 +42,7 @@ def frame_thumbnail(job_id: str, step: int) -> Response:
     """A thumbnail of a picture of a timeline of one's own; ``?v=`` names its content."""
     with studio().database.begin() as session:
         job = service.get(session, owner_id(), reading.id_of(job_id))
-        sha256 = frames.get(session, job.id, step).sha256
+        sha256 = frames.get(session, job.id, reading.held(step)).sha256
     made = thumbnails.answer(sha256, lambda copy: studio().storage.fetch(sha256, copy))
     if request.args.get("v") != sha256[:12]:
         made.headers["Cache-Control"] = "private, no-cache"

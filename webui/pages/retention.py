@@ -11,6 +11,7 @@ from jobs import retention
 from jobs.refusals import Fault, RefusedError
 from jobs.retention import Rule, What
 from webui import auth
+from webui.api import reading
 from webui.pages.blueprint import pages
 from webui.studio import owner_id, studio
 
@@ -44,7 +45,7 @@ def change_retention() -> Response:
         ]
         new = [rule for what in What if (rule := _asked(what, f"{what}-")) is not None]
         if owner := request.form.get("owner", "").strip():
-            what = What(request.form.get("own-what", What.PREVIEWS))
+            what = _what()
             if (own := _asked(what, "own-")) is not None:
                 kept = [r for r in kept if (r.what, r.owner) != (what, owner)]
                 kept.append(replace(own, owner=owner))
@@ -60,17 +61,17 @@ def apply_retention() -> Response:
     return redirect(url_for("pages.retention_page"), 303)
 
 
+def _what() -> What:
+    given = request.form.get("own-what", What.PREVIEWS)
+    if given not in list(What):
+        values = {"value": given[:80], "expected": ", ".join(What)}
+        raise RefusedError("invalid", faults=[Fault("/own-what", "not_one_of", values)])
+    return What(given)
+
+
 def _asked(what: What, prefix: str) -> Rule | None:
     days = request.form.get(f"{prefix}days", "").strip()
     if not days:
         return None
     keep = request.form.get(f"{prefix}keep", "").strip() or "0"
-    return Rule(what, _number(f"{prefix}days", days), _number(f"{prefix}keep", keep))
-
-
-def _number(name: str, given: str) -> int:
-    try:
-        return int(given)
-    except ValueError:
-        values = {"value": given[:80], "expected": "a whole number"}
-        raise RefusedError("invalid", faults=[Fault(f"/{name}", "wrong_type", values)]) from None
+    return Rule(what, reading.whole(f"{prefix}days", days), reading.whole(f"{prefix}keep", keep))

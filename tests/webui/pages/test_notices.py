@@ -12,7 +12,7 @@ from tests.webui.pages.conftest import Visitor
 from webui.studio import Studio
 
 
-def test_wishes_and_webhooks_are_set_on_a_page(visitor: Visitor) -> None:
+def test_wishes_and_webhooks_are_set_on_a_page(visitor: Visitor, parts: Studio) -> None:
     assert "/account/notices" in visitor.page("/account")
     status, _, _ = visitor.post("/account/notices", mail="ada@studio.example", minutes="7")
     assert status == 303
@@ -27,6 +27,15 @@ def test_wishes_and_webhooks_are_set_on_a_page(visitor: Visitor) -> None:
     assert (status, "whsec_" in shown) == (200, True)
     page = visitor.page("/account/notices")
     assert "whsec_" not in page
+    form = visitor.page("/new/style_transfer")
+    named = re.search(r'<option value="([0-9a-f-]{36})">https://host.example/hook', form)
+    assert named
+    job = visitor.commission(webhook=named[1], size="64").rpartition("/")[2]
+    foreign = visitor.post("/new/style_transfer", webhook=job)
+    assert foreign[0] in (404, 422)
+    with parts.database.begin() as session:
+        told = text("SELECT webhook_id FROM job WHERE id = :job")
+        assert str(session.execute(told, {"job": job}).scalar_one()) == named[1]
     found = re.search(r"/account/webhooks/[0-9a-f-]{36}/remove", page)
     assert found
     assert visitor.post(found[0])[0] == 303
