@@ -37,6 +37,7 @@ class Checks:
         self._database, self._settings = database, settings
         self._child: _Child | None = None
         self._not_before = 0.0
+        self._passed: set[UUID] = set()
 
     def turn(self, now: float) -> None:
         """Note how a check ended, and start the next one. ``now`` is of the monotonic clock."""
@@ -49,7 +50,10 @@ class Checks:
         if now < self._not_before:
             return
         with self._database.begin() as session:
-            dataset_id = datasets.next_to_check(session)
+            dataset_id = datasets.next_to_check(session, self._passed)
+            if dataset_id is None and self._passed:
+                self._passed.clear()
+                dataset_id = datasets.next_to_check(session)
         if dataset_id is not None:
             self._child = _Child(dataset_id, self._started(dataset_id))
 
@@ -67,6 +71,8 @@ class Checks:
         if status == 0:
             return
         if status == TRY_AGAIN:
+            # The others first: what it waits for may be something of its own.
+            self._passed.add(dataset_id)
             self._not_before = now + REST_SECONDS
             return
         with self._database.begin() as session:

@@ -5,7 +5,7 @@ What belongs to somebody else is unknown to the asker.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -151,9 +151,10 @@ def delete(session: Session, owner_id: UUID, dataset_id: UUID) -> None:
     session.execute(removal(Dataset).where(Dataset.id == row.id))
 
 
-def next_to_check(session: Session) -> UUID | None:
-    """The dataset that has waited longest for its check."""
+def next_to_check(session: Session, passed: Collection[UUID] = ()) -> UUID | None:
+    """The dataset that has waited longest for its check, except those that are passed."""
     query = select(Dataset.id).where(Dataset.state == str(DatasetState.CHECKING))
+    query = query.where(Dataset.id.not_in(passed))
     return session.scalars(query.order_by(Dataset.deaths, Dataset.id).limit(1)).first()
 
 

@@ -113,12 +113,17 @@ class Keeper:
     def turn(self, now: float) -> None:
         """One round of chores at ``now`` on the monotonic clock."""
         self._look_for_lost(now)
-        self.end_overdue()
-        self.resume_where_room()
-        self._checks.turn(now)
-        self.settle_awaiting()
-        self.notice_idle_slots()
-        self._do_rarer_chores(now)
+        for chore in (
+            self.end_overdue,
+            self.resume_where_room,
+            lambda: self._checks.turn(now),
+            self.settle_awaiting,
+            self.notice_idle_slots,
+            *self._rarer_chores(now),
+        ):
+            _alone(chore)
+        with self._database.begin() as session:
+            figures.note_chore(session, figures.KEEPER)
 
     def _look_for_lost(self, now: float) -> None:
         with self._database.begin() as session:
@@ -140,19 +145,17 @@ class Keeper:
             yield job_id
             self._pulse()
 
-    def _do_rarer_chores(self, now: float) -> None:
+    def _rarer_chores(self, now: float) -> Iterator[Callable[[], None]]:
         """What is not due with every turn."""
         if now >= self._seal_at:
             self._seal_at = now + SEAL_SECONDS
-            self.seal_audit()
+            yield self.seal_audit
         if now >= self._sweep_at:
             self._sweep_at = now + SWEEP_SECONDS
-            self.sweep()
+            yield self.sweep
         if now >= self._measure_at:
             self._measure_at = now + MEASURE_SECONDS
-            self.measure_disk()
-        with self._database.begin() as session:
-            figures.note_chore(session, figures.KEEPER)
+            yield self.measure_disk
 
     def rescue(self) -> None:
         """Put back into the queue what lost its worker."""
@@ -249,13 +252,30 @@ class Keeper:
                 return
             for sha256 in _unreferenced(session):
                 # The row is locked until the bytes are gone: a put of the same waits for us.
-                self._storage.remove(sha256)
-                session.execute(delete(Blob).where(Blob.sha256 == sha256))
+                try:
+                    self._storage.remove(sha256)
+                except OSError as failed:  # one that cannot be removed keeps no other
+                    log.warning("stored file %s cannot be removed: %s", sha256, failed)
+                else:
+                    session.execute(delete(Blob).where(Blob.sha256 == sha256))
                 self._pulse()
 
     def _found(self, condition: ColumnElement[bool]) -> list[UUID]:
         with self._database.begin() as session:
             return list(session.execute(select(Job.id).where(condition)).scalars())
+
+
+def _alone(chore: Callable[[], None]) -> None:
+    """Do a chore; one that breaks, as when the storage is away, keeps no other from being done.
+
+    Least of all the rescue of jobs: a keeper that is started anew trusts nobody's silence at first.
+    """
+    try:
+        chore()
+    except (DatabaseDownError, DBAPIError):
+        raise
+    except Exception:
+        log.exception("a chore of the keeper broke")
 
 
 def _unreferenced(session: Session) -> list[str]:

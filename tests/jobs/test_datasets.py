@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from sqlalchemy import select, text, update
 from engines.datasets.pack import Pack
 from jobs import administration, audit, datasets, lease, service, verify
 from jobs.checking import Check
+from jobs.checks import TRY_AGAIN, Checks
 from jobs.database import Database
 from jobs.datasets import Brought, SampleOrder
 from jobs.keeper import Keeper
@@ -153,6 +155,26 @@ def test_an_upload_that_is_gone_is_refused_and_one_out_of_reach_is_not(
     assert upload is not None
     desk.person.storage.remove(upload)
     assert desk.check(dataset_id).refused == {"code": "upload_lost", "values": {}}
+
+
+def test_a_set_whose_check_must_be_tried_again_holds_up_no_other(desk: Desk) -> None:
+    """Its upload may be what is out of reach; in the end it is its turn again."""
+    brought = [desk.bring({"a.png": art("dots", n)}) for n in range(3)]
+    started: list[UUID] = []
+
+    class Away(Checks):
+        """No check comes to an end."""
+
+        def _started(self, dataset_id: UUID) -> Any:
+            started.append(dataset_id)
+            return SimpleNamespace(poll=lambda: TRY_AGAIN)
+
+    checks = Away(desk.person.database, desk.settings)
+    for turn in range(10):
+        checks.turn(100.0 * turn)
+        checks.turn(100.0 * turn + 10.0)
+    assert started[:3] == brought
+    assert set(started[3:6]) == set(brought)
 
 
 def test_sample_art_for_which_there_is_no_room_is_no_death_of_its_set(

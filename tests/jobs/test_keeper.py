@@ -113,6 +113,46 @@ def test_what_is_lost_during_a_long_sweep_is_rescued_during_it(
     assert ada.job(lost[1]).state == State.QUEUED, "the sweep was taken for a pause"
 
 
+def test_a_storage_that_is_away_keeps_nobody_from_being_rescued(
+    workshop: Database, ada: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor one file that cannot be removed the others from being."""
+
+    class Away(Storage):
+        """Says nothing of its room, and has a file that cannot be removed."""
+
+        stuck = ""
+
+        def disk(self) -> tuple[int, int] | None:
+            raise OSError("stale file handle")
+
+        def remove(self, sha256: str) -> None:
+            if sha256 == self.stuck:
+                raise OSError("read-only file system")
+            super().remove(sha256)
+
+    away = Away(str(tmp_path / "files"))
+    names = []
+    for content in (b"one", b"two", b"three"):
+        (tmp_path / "source").write_bytes(content)
+        names.append(away.put(workshop, tmp_path / "source").sha256)
+    with workshop.begin() as session:
+        session.execute(update(Blob).values(touched_at=Blob.touched_at - text("interval '1 day'")))
+    away.stuck = names[0]
+    full = running(ada, 60.0)
+    with workshop.begin() as session:
+        lease.stop(session, lease.Hold(full, 1), State.PAUSED, Reason.DISK_FULL, 1.0)
+    lost = running(ada, -1.0)
+    keeper = Keeper(workshop, away, lambda _: None, ada.settings.changed(lease=LEASE))
+    clock = SimpleNamespace(now=1000.0)
+    monkeypatch.setattr("jobs.keeper.time", SimpleNamespace(monotonic=lambda: clock.now))
+    for _ in range(12):
+        keeper.turn(clock.now)
+        clock.now += 1.0
+    assert ada.job(lost).state == State.QUEUED
+    assert [away.holds(name) for name in names] == [True, False, False]
+
+
 def test_a_leader_rescues_however_short_the_lease_is(
     workshop: Database, ada: Studio, shelf: Storage
 ) -> None:
