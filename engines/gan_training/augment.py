@@ -2,7 +2,8 @@
 
 DiffAugment (Zhao et al. 2020): colour, translation and cutout, on every picture. ADA (Karras et
 al. 2020): each change with probability p, which follows from how sure the judge is of real ones;
-of its changes those that move whole pixels and those of colour. Gradients go through all of it.
+of its changes the geometric ones (warp.py has those of any amount) and those of colour. Gradients
+go through all of it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from engines.gan_training import warp
 from engines.gan_training.kind import GanTrainingParams
 
 FARTHEST = 0.125
@@ -30,13 +32,15 @@ class Changes:
     """What happens to N pictures. ``colour`` (3, N): factor of the pixel, of its own mean over
     channels, of the picture's mean; ``light`` (N,) is added. ``turn`` (N, 2, 2) is a signed
     permutation of (row, column) and ``shift`` (N, 2) in px. ``cut`` (N, 4): top, bottom, left,
-    right of the part that is blanked, or None."""
+    right of the part that is blanked, or None. ``maps`` (N, 2, 3) of :func:`warp.draw`, always on
+    the CPU, or None."""
 
     colour: Tensor
     light: Tensor
     turn: Tensor
     shift: Tensor
     cut: Tensor | None
+    maps: Tensor | None = None
 
     def part(self, begin: int, end: int) -> Changes:
         """The changes of the pictures from ``begin`` to ``end``."""
@@ -47,6 +51,7 @@ class Changes:
             self.turn[begin:end],
             self.shift[begin:end],
             cut,
+            None if self.maps is None else self.maps[begin:end],
         )
 
     def to(self, device: torch.device) -> Changes:
@@ -58,6 +63,7 @@ class Changes:
             self.turn.to(device),
             self.shift.to(device),
             cut,
+            self.maps,
         )
 
 
@@ -72,6 +78,8 @@ def apply(changes: Changes, pictures: Tensor) -> Tensor:
     """(N, 3, S, S) changed: colour, then movement, then cutout; what comes in is 0, mid-grey."""
     coloured = _coloured(changes, pictures)
     moved = _moved(changes, coloured)
+    if changes.maps is not None:
+        moved = warp.apply(changes.maps, moved)
     if changes.cut is None:
         return moved
     kept: Tensor = moved * _kept(changes.cut, pictures.shape[-1])
@@ -106,7 +114,11 @@ def _ada(side: int, p: float, n: int, draws: torch.Generator) -> Changes:
     shift = torch.where(happens[3, :, None], _shifts(n, side, draws), 0)
     quarters = torch.where(happens[4], torch.randint(4, (n,), generator=draws), 0)
     flips = happens[5] & (torch.rand(n, generator=draws) < 0.5)
-    return Changes(_factors(saturation, contrast), light, _turns(quarters, flips), shift, None)
+    colour, turn = _factors(saturation, contrast), _turns(quarters, flips)
+    maps = warp.draw(p, n, draws)
+    # Whole pixels are moved in the same go, so that nothing grey comes in.
+    maps[:, :, 2] -= 2 / side * shift.flip(1)
+    return Changes(colour, light, turn, torch.zeros_like(shift), None, maps)
 
 
 def _factors(saturation: Tensor, contrast: Tensor) -> Tensor:
@@ -205,10 +217,14 @@ def joined(first: Changes, second: Changes) -> Changes:
     cut = None
     if first.cut is not None and second.cut is not None:
         cut = torch.cat([first.cut, second.cut])
+    maps = None
+    if first.maps is not None and second.maps is not None:
+        maps = torch.cat([first.maps, second.maps])
     return Changes(
         torch.cat([first.colour, second.colour], 1),
         torch.cat([first.light, second.light]),
         torch.cat([first.turn, second.turn]),
         torch.cat([first.shift, second.shift]),
         cut,
+        maps,
     )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from engines.gan_training import augment
+from engines.gan_training import augment, warp
 from engines.gan_training.augment import Changes
 from engines.gan_training.kind import GanTrainingParams
 from engines.state import generator
@@ -86,6 +88,77 @@ def test_ada_changes_nothing_at_probability_zero_and_almost_all_at_one() -> None
     torch.testing.assert_close(augment.apply(_drawn("ada", 0.0), pictures), pictures)
     changed = augment.apply(_drawn("ada", 1.0), pictures)
     assert all(not torch.allclose(a, b) for a, b in zip(changed, pictures, strict=True))
+
+
+def _stripes(side: int, vertical: bool) -> torch.Tensor:
+    """One picture (1, 3, S, S) of a soft wave along x, or along y."""
+    wave = (torch.arange(side) * (2 * torch.pi / 16)).sin()
+    picture = wave.expand(side, side) if vertical else wave[:, None].expand(side, side)
+    return picture.expand(1, 3, side, side).contiguous()
+
+
+def _map(rows: list[list[float]]) -> torch.Tensor:
+    return torch.tensor([rows])
+
+
+@pytest.mark.parametrize(
+    ("map_", "wanted"),
+    [
+        # Taken from twice as near the middle: twice as large. A quarter turn. Moved by a quarter.
+        (_map([[0.5, 0, 0], [0, 0.5, 0]]), "large"),
+        (_map([[0.0, 1, 0], [-1, 0, 0]]), "turned"),
+        (_map([[1.0, 0, -0.5], [0, 1, 0]]), "moved"),
+    ],
+    ids=lambda part: part if isinstance(part, str) else "",
+)
+def test_a_warp_scales_turns_and_moves_and_mirrors_at_the_edges(
+    map_: torch.Tensor, wanted: str
+) -> None:
+    picture = _stripes(64, vertical=True)
+    found = warp.apply(map_, picture)
+    along = torch.arange(64)
+    if wanted == "large":
+        places = (along - 31.5) / 2 + 31.5
+    elif wanted == "turned":
+        torch.testing.assert_close(found, _stripes(64, vertical=False), atol=0.05, rtol=0)
+        return
+    else:
+        places = (along - 16).abs().float() - (along < 16).float()  # mirrored at the left edge
+    row = (places * (2 * torch.pi / 16)).sin().expand(1, 3, 64, 64)
+    torch.testing.assert_close(found, row, atol=0.05, rtol=0)
+
+
+def test_a_warp_leaves_to_the_bit_what_it_does_not_change_and_shrinks_without_aliasing() -> None:
+    pictures = torch.rand(2, 3, 32, 32)
+    maps = torch.cat([_map([[1.0, 0, 0], [0, 1, 0]]), _map([[2.0, 0, 0], [0, 2, 0]])])
+    changed = warp.apply(maps, pictures)
+    assert torch.equal(changed[0], pictures[0])
+    # The finest checks, half as large, are grey and not checks of another kind.
+    checks = ((torch.arange(64)[:, None] + torch.arange(64)) % 2 * 2.0 - 1).expand(1, 3, 64, 64)
+    assert warp.apply(_map([[2.0, 0, 0], [0, 2, 0]]), checks.contiguous()).abs().max() < 1e-5
+
+
+def test_what_adas_warps_draw_has_the_papers_spread() -> None:
+    maps = warp.draw(1.0, 4000, generator(0, "augmentation", 0))
+    areas = torch.linalg.det(maps[:, :, :2]).log2() / 2  # anisotropic scale keeps the area
+    assert areas.std() == pytest.approx(0.2, rel=0.1)
+    stretch = torch.linalg.svdvals(maps[:, :, :2])
+    assert (stretch[:, 0] / stretch[:, 1]).log2().square().mean().sqrt() / 2 == pytest.approx(
+        0.2, rel=0.1
+    )
+    move = torch.linalg.solve(maps[:, :, :2], -maps[:, :, 2])
+    assert move.std() / 2 == pytest.approx(0.125, rel=0.1)
+    half = warp.draw(0.5, 4000, generator(0, "augmentation", 0))
+    identity = (half == torch.eye(2, 3)).all(2).all(1).double().mean()
+    assert identity == pytest.approx(0.5**4, rel=0.25)
+
+
+def test_what_ada_moves_leaves_no_grey_behind() -> None:
+    """Else the judge could tell a changed picture by its edge, and the maker would learn to draw
+    it."""
+    white = torch.ones(64, 3, 32, 32)
+    changes = replace(_drawn("ada"), colour=NONE.expand(3, 64), light=torch.zeros(64))
+    torch.testing.assert_close(augment.apply(changes, white), white)
 
 
 def test_adas_probability_follows_the_sign_in_the_papers_steps_within_its_bounds() -> None:
