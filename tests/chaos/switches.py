@@ -182,7 +182,7 @@ def hangs() -> None:
 def hangs_of_runner() -> None:
     """The second step of the first attempt never ends; that of the next takes long and tells so."""
     from engines.style_transfer.engine import StyleTransfer
-    from worker.runner import Run
+    from worker.run import Run
 
     step, go = StyleTransfer.step, Run.go
     fences: list[int] = []
@@ -233,7 +233,7 @@ def little_memory() -> None:
 
 def little_memory_of_runner() -> None:
     """The kernel refuses what is beyond :data:`LITTLE_BYTES` more than a fresh runner has."""
-    from worker.runner import Run
+    from worker.run import Run
 
     go = Run.go
 

@@ -15,12 +15,12 @@ from engines.kind import Snapshot
 from engines.style_transfer.engine import StyleTransfer
 from jobs.settings import Settings
 from tests.engines.tiny import FILES, TINY
-from worker import runner
+from worker import telling
 from worker.control import Control
 from worker.pace import Pace
 from worker.points import received
 from worker.protocol import Assignment, Say, Sender, Stop
-from worker.runner import Run
+from worker.run import Run
 
 
 class Listener:
@@ -118,7 +118,7 @@ def test_a_first_step_that_takes_long_tells_its_phases_as_it_goes(
             engine.pulse()
         return step(engine)
 
-    monkeypatch.setattr(runner, "PROGRESS_SECONDS", 0.0)
+    monkeypatch.setattr(telling, "PROGRESS_SECONDS", 0.0)
     monkeypatch.setattr(StyleTransfer, "step", long_step)
     monkeypatch.setattr(StyleTransfer, "phase", property(lambda _: said))
     listener = Listener(stops=False)
@@ -180,7 +180,7 @@ def test_a_warning_is_told_with_progress_and_logged_when_it_comes_and_goes(
         return [Phase("{many} colours are lost", {"many": step // 2})] if 2 <= step < 5 else []
 
     monkeypatch.setattr(StyleTransfer, "notices", notices)
-    monkeypatch.setattr(runner, "PROGRESS_SECONDS", 0.0)
+    monkeypatch.setattr(telling, "PROGRESS_SECONDS", 0.0)
     caplog.set_level("INFO", "runner")
     listener = Listener(stops=False)
     run(settings, tmp_path, listener)
