@@ -17,14 +17,15 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Any, Literal
 from uuid import uuid4
 
 import requests
 
 from atelier.administration import Administration
+from atelier.answers import File, Frame, Job, JobEvent, JobPage, Kind, Model, Output, Series
+from atelier.collecting import Collecting
 from atelier.keeping import Keeping
-from atelier.multipart import Form
 from atelier.people import People
 from atelier.problems import TransferError
 from atelier.telling import Telling
@@ -37,164 +38,7 @@ CHUNK = 1 << 18
 MOST_POINTS = 20_000
 
 
-class File(TypedDict):
-    """A stored file; its ``id`` is a valid input of jobs."""
-
-    id: str
-    name: str
-    media_type: str
-    sha256: str
-    width: int | None
-    height: int | None
-    url: str
-
-
-class Output(File):
-    """A finished work of a job."""
-
-    role: str
-
-
-class Progress(TypedDict):
-    """How far a job is."""
-
-    phase: str | None
-    step: int
-    total: int | None
-    percent: float
-    metrics: dict[str, float]
-    notices: list[str]
-
-
-class Job(TypedDict):
-    """A job as the API shows it; ``docs/api.md`` describes every field."""
-
-    id: str
-    kind: str
-    status: str
-    reason: str | None
-    params: dict[str, Any]
-    progress: Progress
-    queue: dict[str, Any] | None
-    run_eta_seconds: float | None
-    created_at: str
-    ended_at: str | None
-    snapshots: list[str]
-    outputs: list[Output]
-    error: dict[str, Any] | None
-    urls: dict[str, str | None]
-    webhook_secret: NotRequired[str]
-
-
-class Series(TypedDict):
-    """A figure by step: each point ``[step, value]``, a bucket ``[step, mean, low, high]``."""
-
-    name: str
-    label: str
-    meaning: str
-    measured: int
-    kept: int
-    shown: int
-    method: str
-    thinned_to: int | None
-    points: list[list[float]]
-
-
-class Frame(TypedDict):
-    """A picture of a job's timeline."""
-
-    step: int
-    score: float | None
-    at: str
-    name: str
-    media_type: str
-    sha256: str
-    width: int
-    height: int
-    url: str
-    thumbnail: str
-
-
-class JobEvent(TypedDict):
-    """Something that happened to a job: ``status`` (with an ``id``), ``progress``, ``preview``,
-    ``metric`` or ``log``; ``docs/api.md`` describes the data of each."""
-
-    id: str | None
-    event: str
-    data: dict[str, Any]
-
-
-class Kind(TypedDict):
-    """A kind of job; ``params`` is the JSON schema of its parameters."""
-
-    name: str
-    title: str
-    summary: str
-    resource: str
-    params: dict[str, Any]
-
-
-class Model(TypedDict):
-    """A trained model; its ``id`` is a valid input of jobs. ``facts`` are None where its file
-    cannot be read; ``made_from`` and ``used_by`` stand in the answer to one model alone."""
-
-    id: str
-    name: str
-    sha256: str
-    size: int
-    created_at: str
-    job_id: str | None
-    facts: dict[str, Any] | None
-    picture: str | None
-    url: str
-    page: str
-    made_from: NotRequired[list[dict[str, Any]]]
-    used_by: NotRequired[list[dict[str, Any]]]
-
-
-class ModelPage(TypedDict):
-    """One page of models; ``next`` is the URL of the following one."""
-
-    results: list[Model]
-    next: str | None
-    previous: str | None
-
-
-class Dataset(TypedDict):
-    """A set of pictures; its ``id`` is a valid input of jobs, also while it is ``checking``."""
-
-    id: str
-    name: str
-    licence: str
-    status: str
-    parent_id: str | None
-    sha256: str | None
-    progress: dict[str, int] | None
-    refused: dict[str, str] | None
-    report: dict[str, Any] | None
-    created_at: str
-    checked_at: str | None
-    urls: dict[str, str | None]
-
-
-class DatasetPage(TypedDict):
-    """One page of datasets; ``limits`` tells how many bytes of an upload are taken."""
-
-    results: list[Dataset]
-    limits: dict[str, int]
-    next: str | None
-    previous: str | None
-
-
-class JobPage(TypedDict):
-    """One page of jobs; ``next`` is the URL of the following one."""
-
-    results: list[Job]
-    next: str | None
-    previous: str | None
-
-
-class Studio(Administration, Keeping, People, Telling):
+class Studio(Administration, Collecting, Keeping, People, Telling):
     """One studio. ``patience`` is how many seconds a request is tried again while it is away."""
 
     def kinds(self) -> list[Kind]:
@@ -351,34 +195,6 @@ class Studio(Administration, Keeping, People, Telling):
                     return
             time.sleep(seconds(answer.headers.get("Retry-After"), 1.0))
 
-    def models(self, limit: int = 20, address: str | None = None) -> ModelPage:
-        """A page of models, newest first: the first, or the one at ``address`` (a ``next``)."""
-        query = None if address else {"limit": str(limit)}
-        page: ModelPage = self._json("GET", address or "/models", query=query)
-        return page
-
-    def model(self, model_id: str) -> Model:
-        """One model, with what it was made from and what used it."""
-        found: Model = self._json("GET", f"/models/{_segment(model_id)}")
-        return found
-
-    def add_model(self, path: Path, name: str = "") -> Model:
-        """Store a model file; without a ``name`` it is called like the file."""
-        with path.open("rb") as stream:
-            upload = (f"{name}.safetensors" if name else path.name, stream)
-            stored: Model = self._json("POST", "/models", upload=upload)
-        return stored
-
-    def rename_model(self, model_id: str, name: str) -> Model:
-        """Call a model something else."""
-        body = {"name": name}
-        renamed: Model = self._json("PATCH", f"/models/{_segment(model_id)}", body=body)
-        return renamed
-
-    def delete_model(self, model_id: str) -> None:
-        """Forget a model; what was made with it stays."""
-        self._send("DELETE", f"/models/{_segment(model_id)}")
-
     def download(self, work: File | Frame | Model, path: Path) -> Path:
         """Fetch a file to ``path``, which appears only when it is whole and its hash is right."""
         with self._send("GET", work["url"], stream=True) as answer:
@@ -403,57 +219,6 @@ class Studio(Administration, Keeping, People, Telling):
         # Temporary files are private; a picture someone asked for is an ordinary file.
         path.chmod(0o644)
         return path
-
-    def datasets(self, limit: int = 20, address: str | None = None) -> DatasetPage:
-        """A page of datasets, newest first: the first, or the one at ``address`` (a ``next``)."""
-        query = None if address else {"limit": str(limit)}
-        page: DatasetPage = self._json("GET", address or "/datasets", query=query)
-        return page
-
-    def dataset(self, dataset_id: str) -> Dataset:
-        """One dataset with its report."""
-        found: Dataset = self._json("GET", f"/datasets/{_segment(dataset_id)}")
-        return found
-
-    def add_dataset(
-        self, archive: Path, *, name: str = "", licence: str = "", parent: str = ""
-    ) -> Dataset:
-        """Bring a set of pictures as a ZIP, sub-folders being labels; ``parent`` is the dataset
-        they are added to. It is streamed, however large. Raises TransferError for one that is
-        larger than the studio takes."""
-        size, limit = archive.stat().st_size, self.datasets(limit=1)["limits"]["upload_bytes"]
-        if size > limit:
-            raise TransferError(
-                f"{archive.name} has {size} bytes; the studio takes {limit} of a set of pictures."
-                " Send fewer or smaller pictures, or send them in several sets."
-            )
-        said = {"name": name or archive.stem, "licence": licence, "parent": parent}
-        with archive.open("rb") as stream:
-            form = Form({key: value for key, value in said.items() if value}, archive.name, stream)
-            made: Dataset = self._json("POST", "/datasets", form=form)
-        return made
-
-    def sample_dataset(
-        self, *, per_style: int = 40, size: int = 256, seed: int = 0, name: str = ""
-    ) -> Dataset:
-        """Have the studio draw a labelled set of abstract art."""
-        order = {"per_style": per_style, "size": size, "seed": seed, "name": name}
-        made: Dataset = self._json("POST", "/datasets/sample", body=order)
-        return made
-
-    def watch_dataset(self, dataset_id: str) -> Iterator[Dataset]:
-        """The dataset now and again, until it is checked."""
-        while True:
-            answer = self._send("GET", f"/datasets/{_segment(dataset_id)}")
-            found: Dataset = answer.json()
-            yield found
-            if found["status"] != "checking":
-                return
-            time.sleep(seconds(answer.headers.get("Retry-After"), 1.0))
-
-    def delete_dataset(self, dataset_id: str) -> None:
-        """Forget a dataset that no job needs any more."""
-        self._send("DELETE", f"/datasets/{_segment(dataset_id)}").close()
 
     @staticmethod
     def _log(job_id: str) -> str:

@@ -14,7 +14,7 @@ from atelier.local import Say, Stack
 from atelier.up import serving
 
 if TYPE_CHECKING:
-    from atelier.client import Job
+    from atelier.answers import Job
     from jobs.settings import Settings
 
 SAMPLES = Path(__file__).parent / "samples"

@@ -17,7 +17,8 @@ from statistics import median
 
 from sqlalchemy import select, text
 
-from atelier.client import Job, Studio
+from atelier.answers import Job
+from atelier.client import Studio
 from atelier.local import Stack, free_port
 from atelier.tokens import keep_token
 from bench.rows import Row

@@ -62,13 +62,13 @@ def test_the_client_and_the_command_line_know_a_studio_over_http_alone() -> None
 def test_the_client_needs_not_even_the_settings() -> None:
     names = (
         *("client.py", "administration.py", "keeping.py", "people.py", "telling.py"),
-        *("transport.py", "multipart.py"),
+        *("transport.py", "multipart.py", "answers.py", "collecting.py"),
     )
     parts = [ROOT / "atelier" / name for name in names]
     ours = {name for part in parts for name in imported(part) if within(name, *PACKAGES)}
     allowed = (
         *("atelier.administration", "atelier.keeping", "atelier.people", "atelier.telling"),
-        *("atelier.multipart",),
+        *("atelier.multipart", "atelier.answers", "atelier.collecting"),
         *("atelier.problems", "atelier.transport"),
     )
     assert {name for name in ours if not within(name, *allowed)} == set()

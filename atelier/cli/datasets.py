@@ -15,7 +15,8 @@ from atelier.cli.outcomes import Outcome
 from atelier.cli.shown import json_option
 
 if TYPE_CHECKING:
-    from atelier.client import Dataset, Studio
+    from atelier.answers import Dataset
+    from atelier.client import Studio
 
 id_argument = click.argument("dataset_id", metavar="DATASET")
 wait_option = click.option("--no-wait", is_flag=True, help="Do not wait until it is checked.")

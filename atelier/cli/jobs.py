@@ -15,7 +15,8 @@ from atelier.cli.connection import WATCH_PATIENCE_SECONDS, connect
 from atelier.cli.shown import json_option
 
 if TYPE_CHECKING:
-    from atelier.client import File, Frame, Job, Studio
+    from atelier.answers import File, Frame, Job
+    from atelier.client import Studio
 
 job_argument = click.argument("job_id", metavar="ID")
 output_dir_option = click.option(

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from atelier.client import Dataset, Model, Studio
+    from atelier.answers import Dataset, Model
+    from atelier.client import Studio
 
 PAGE = 100
 MOST_TOLD = 5

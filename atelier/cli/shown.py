@@ -12,7 +12,7 @@ import click
 
 if TYPE_CHECKING:
     from atelier.administration import Worker
-    from atelier.client import Frame, Job, Model, Series
+    from atelier.answers import Frame, Job, Model, Series
     from atelier.people import Person, Token
 
 BAR_WIDTH = 24

@@ -16,7 +16,7 @@ from atelier.cli.options import given_params, option_of
 from atelier.cli.shown import json_option
 
 if TYPE_CHECKING:
-    from atelier.client import Kind
+    from atelier.answers import Kind
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 

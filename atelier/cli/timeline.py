@@ -17,7 +17,7 @@ from atelier.cli.jobs import job_argument, save
 from atelier.cli.shown import json_option
 
 if TYPE_CHECKING:
-    from atelier.client import Series
+    from atelier.answers import Series
 
 
 @click.command()

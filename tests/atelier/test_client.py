@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from atelier.client import File, Studio
+from atelier.answers import File
+from atelier.client import Studio
 from atelier.local import Stack
 from atelier.problems import NotReachableError, ProblemError, TransferError
 

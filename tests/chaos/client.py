@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from atelier.client import ENDED, Job, Studio
+from atelier.answers import Job
+from atelier.client import ENDED, Studio
 
 PATIENCE_SECONDS = 120.0
 CANCELED, PAUSED = 0.1, 0.1

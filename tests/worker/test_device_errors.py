@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from atelier.client import ENDED, Job, Studio
+from atelier.answers import Job
+from atelier.client import ENDED, Studio
 from atelier.tokens import keep_token
 from jobs import slots
 from tests.chaos import battle
