@@ -164,6 +164,19 @@ class Studio(Administration, Collecting, Keeping, People, Telling):
         """Every picture of a job's timeline, in the order of the steps."""
         return list(self._json("GET", f"/jobs/{_segment(job_id)}/frames")["results"])
 
+    def all_events(self) -> Iterator[JobEvent]:
+        """What happens to any of one's jobs, for ever; ``data`` names the ``job_id``. A change may
+        come twice after a break: its ``job_id`` and ``seq`` tell.
+        """
+        last = ""
+        while True:
+            headers = {"Last-Event-ID": last} if last else {}
+            with self._send("GET", "/events", headers=headers, stream=True) as answer:
+                for event in parsed(answer):
+                    last = event["id"] or last
+                    yield event
+            time.sleep(1.0)
+
     def events(self, job_id: str) -> Iterator[JobEvent]:
         """What happens to a job, as it happens, to its end; a stream that breaks off is resumed.
 

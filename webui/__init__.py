@@ -64,6 +64,7 @@ def _mount(app: Flask) -> None:
         jobs.jobs,
         logs.logs,
         events.events,
+        events.every,
         timeline.timeline,
         kinds.kinds,
         models.models,

@@ -41,9 +41,9 @@ class Stream:
 
     opened: ClassVar[list[Stream]] = []
 
-    def __init__(self, caller: Caller, claim: Claim, last: str = "") -> None:
+    def __init__(self, caller: Caller, claim: Claim | None, last: str = "") -> None:
         headers = {"Last-Event-ID": last} if last else {}
-        address = f"/jobs/{claim.hold.job_id}/events"
+        address = f"/jobs/{claim.hold.job_id}/events" if claim else "/events"
         self.answer = caller.get(address, headers=headers, buffered=False)
         self.opened.append(self)
         assert self.answer.status_code == 200, self.answer.text
@@ -173,3 +173,31 @@ def test_a_stream_that_lasted_long_ends_and_the_reader_comes_again(
 def test_nobody_hears_of_the_jobs_of_somebody_else(caller: Caller, claim: Claim) -> None:
     other = caller.quiet.somebody()
     problem(other.get(f"/jobs/{claim.hold.job_id}/events"), 404, "unknown_job")
+
+
+def test_one_stream_tells_of_all_ones_jobs_and_of_nobody_elses(
+    caller: Caller, claim: Claim
+) -> None:
+    other = caller.quiet.somebody()
+    foreign, waiting = other.submit()["id"], caller.submit()["id"]
+    running = str(claim.hold.job_id)
+    stream = Stream(caller, None)
+    first, second = stream.next("status"), stream.next("status")
+    assert [(e["job_id"], e["to"], e["seq"]) for e in (first, second)] == [
+        (running, "running", 2),
+        (waiting, "queued", 1),
+    ]
+    tell(caller, claim, 4)
+    while (told := stream.next("progress"))["step"] != 4:
+        pass
+    assert told["job_id"] == running
+    new = caller.submit()["id"]
+    stop(caller, claim, State.FAILED, Reason.INTERNAL_ERROR)
+    changes = [stream.next("status"), stream.next("status")]
+    assert {(e["job_id"], e["to"]) for e in changes} == {(new, "queued"), (running, "failed")}
+    stream.close()
+    caller.post(f"/jobs/{waiting}/cancel")
+    again = Stream(caller, None, str(changes[-1]["id"]))
+    while (found := again.next("status"))["to"] != "canceled":
+        assert found["job_id"] != foreign
+    assert (found["job_id"], found["seq"]) == (waiting, 2)

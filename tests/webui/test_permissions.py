@@ -66,6 +66,7 @@ WHO: dict[str, May] = {
     "/api/v1/files": May.SIGNED_IN,
     "/api/v1/files/<file_id>*": May.OWNER,
     "/api/v1/jobs": May.SIGNED_IN,
+    "/api/v1/events": May.SIGNED_IN,
     "/api/v1/jobs/<job_id>*": May.OWNER,
     "/api/v1/models": May.SIGNED_IN,
     "/api/v1/models/<model_id>*": May.OWNER,
