@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -13,9 +14,16 @@ from webui.texts import LANGUAGE_COOKIE
 
 # Everything that WCAG 2.2 asks at levels A and AA, and what axe-core's makers hold good practice.
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-# Both sizes, both grounds and both languages, each at least twice and in every pair.
+# Both sizes, both grounds and both languages, each at least twice and in every pair; make proof
+# looks at the other four of the eight too.
 LOOKS = [(360, "light", "zh"), (360, "dark", "en"), (1440, "light", "en"), (1440, "dark", "zh")]
-every_look = pytest.mark.parametrize(("width", "scheme", "language"), LOOKS)
+OTHERS = [
+    look for look in product((360, 1440), ("light", "dark"), ("en", "zh")) if look not in LOOKS
+]
+every_look = pytest.mark.parametrize(
+    ("width", "scheme", "language"),
+    [*LOOKS, *(pytest.param(*look, marks=pytest.mark.proof) for look in OTHERS)],
+)
 _axe = Axe()
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
+import pyotp
 import pytest
 from flask import Flask
 from playwright.sync_api import BrowserContext, Page, expect
@@ -90,17 +91,41 @@ def test_every_page_of_accounts_is_in_order(
     speak(context, language, address)
     page = context.new_page()
     found: dict[str, list[str]] = {}
+
+    def look(what: str) -> None:
+        page.eval_on_selector_all("details", "all => all.forEach(one => { one.open = true })")
+        photograph(page, f"{what.strip('/')[:16].replace('/', '-')}-{width}-{scheme}-{language}")
+        found[what] = violations(page)
+        assert fits(page), what
+        assert page.locator("html").get_attribute("lang") == {"zh": "zh-Hans"}.get(language, "en")
+
     for path in (
-        *("/account", "/admin/people", link, f"/shared/{'A' * 64}"),
+        *("/account", "/account/notices", "/admin/people", link, f"/shared/{'A' * 64}"),
         *("/sign-in", f"/invitations/{invitation}", f"/reset/{reset}", "/invitations/none"),
     ):
         page.goto(path)
-        page.eval_on_selector_all("details", "all => all.forEach(one => { one.open = true })")
-        photograph(page, f"{path.strip('/')[:12].replace('/', '-')}-{width}-{scheme}-{language}")
-        found[path] = violations(page)
-        assert fits(page), path
-        assert page.locator("html").get_attribute("lang") == {"zh": "zh-Hans"}.get(language, "en")
-    assert {path: wrong for path, wrong in found.items() if wrong} == {}
+        look(path)
+    with parts.database.begin() as session:
+        secret, _ = second_factor.begin(session, artist)
+    page.goto("/account")
+    turning_on = page.locator("#second-factor form")
+    turning_on.locator("[name=code]").fill("000000")
+    turning_on.locator("[name=current_password]").fill("not it")
+    turning_on.locator("button").click()
+    expect(page.locator("#summary")).to_be_visible()
+    look("refused")
+    turning_on.locator("[name=code]").fill(pyotp.TOTP(secret).now())
+    turning_on.locator("[name=current_password]").fill(PASSWORD)
+    turning_on.locator("button").click()
+    expect(page.locator("#new-codes")).to_be_visible()
+    look("codes")
+    page.goto("/sign-in")
+    page.locator("[name=name]").fill(name)
+    page.locator("[name=password]").fill(PASSWORD)
+    page.locator("[name=password]").press("Enter")
+    expect(page.locator("[name=half]")).to_be_attached()
+    look("second-step")
+    assert {what: wrong for what, wrong in found.items() if wrong} == {}
 
 
 def test_somebody_joins_and_comes_back_by_keyboard(

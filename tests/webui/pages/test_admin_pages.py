@@ -215,22 +215,34 @@ def test_all_works_without_javascript(
 
 @every_look
 def test_every_page_can_be_used_by_everybody(
-    window: Window, address: str, on_fire: str, width: int, scheme: str, language: str
+    window: Window,
+    address: str,
+    request: pytest.FixtureRequest,
+    width: int,
+    scheme: str,
+    language: str,
 ) -> None:
+    """Empty, busy and on fire."""
     context = window(viewport={"width": width, "height": 900}, color_scheme=scheme)
     speak(context, language, address)
     page = context.new_page()
-    for path in (
-        "/admin",
-        "/admin/jobs",
-        f"/admin/jobs/{on_fire}",
-        "/admin/requeue",
-        "/admin/audit",
-    ):
+
+    def look(path: str, how: str = "") -> None:
         page.goto(path)
-        assert fits(page), path
-        assert violations(page) == [], path
-        keep(page, f"{path.strip('/').replace('/', '-')[:14]}-{width}-{scheme}-{language}")
+        assert fits(page), (path, how)
+        assert violations(page) == [], (path, how)
+        what = f"{path.strip('/').replace('/', '-')[:14]}{how}"
+        keep(page, f"{what}-{width}-{scheme}-{language}")
+
+    look("/admin", "-empty")
+    busy = request.getfixturevalue("busy")
+    look("/admin", "-busy")
+    look(f"/admin/jobs/{busy}", "-busy")
+    broken = request.getfixturevalue("on_fire")
+    for path in ("/admin", "/admin/jobs", f"/admin/jobs/{broken}", "/admin/requeue"):
+        look(path)
+    look("/admin/audit")
+    look("/admin/retention")
 
 
 def test_an_empty_studio_says_what_to_do(window: Window, address: str) -> None:
