@@ -10,7 +10,16 @@ from pathlib import Path
 
 import torch
 
-from bench import claims, datasets, demo, gan_sampling, gan_training, studio, style_transfer
+from bench import (
+    claims,
+    datasets,
+    demo,
+    gan_sampling,
+    gan_training,
+    lightweight,
+    studio,
+    style_transfer,
+)
 from bench.rows import Row, markdown
 
 REPORT = Path(__file__).parents[1] / "docs" / "bench.md"
@@ -19,7 +28,8 @@ REPORT = Path(__file__).parents[1] / "docs" / "bench.md"
 def main() -> None:
     """Measure, print and keep."""
     rows: list[Row] = []
-    for part in (style_transfer, gan_sampling, gan_training, datasets, studio, claims, demo):
+    gan = (gan_sampling, gan_training, lightweight)
+    for part in (style_transfer, *gan, datasets, studio, claims, demo):
         print(f"measuring {part.__name__}", file=sys.stderr, flush=True)
         rows.extend(part.measure())
     table = markdown(rows)

@@ -14,7 +14,6 @@ import itertools
 import json
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import asdict
 from io import BytesIO
@@ -26,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from bench.rows import Row, markdown
+from bench.rows import Row, markdown, seconds
 from engines import state
 from engines.datasets import samples
 from engines.datasets.pack import Member, write
@@ -49,7 +48,7 @@ def measure(rounds: int = ROUNDS) -> list[Row]:
     """Medians over ``rounds`` of our step, the textbook's and a matrix product, in turn."""
     with tempfile.TemporaryDirectory() as folder:
         pack = Path(folder) / "set.zip"
-        _write_set(pack)
+        write_set(pack)
         return [*_steps(pack, rounds), *_checkpoints(pack, Path(folder)), *_memory(pack)]
 
 
@@ -126,9 +125,9 @@ def _steps(pack: Path, rounds: int) -> list[Row]:
     works: list[Callable[[], object]] = [engine.step, textbook.step, lambda: matrix @ matrix]
     found: list[list[float]] = [[] for _ in works]
     for turn, (place, work) in itertools.product(range(rounds + 1), enumerate(works)):
-        seconds = _seconds(work)
+        took = seconds(work)
         if turn:  # the first of each only warms up
-            found[place].append(seconds)
+            found[place].append(took)
     ours, theirs, product = map(median, found)
     waited = median(_loading(engine) for _ in range(rounds))
     rate, matrix_rate = arithmetic / ours / 1e9, 2 * MATRIX**3 / product / 1e9
@@ -143,7 +142,7 @@ def _steps(pack: Path, rounds: int) -> list[Row]:
 
 def _loading(engine: GanTraining) -> float:
     """Seconds that a step waits for its batch, which was fetched while the last one ran."""
-    waited = _seconds(lambda: engine._loader.batch(engine._step))
+    waited = seconds(lambda: engine._loader.batch(engine._step))
     engine.step()
     return waited
 
@@ -157,7 +156,7 @@ def _checkpoints(pack: Path, folder: Path) -> list[Row]:
     for _ in range(CHECKPOINTS):
         pace = Pace.of_checkpoints()
         with pace.measured():
-            cost = _seconds(lambda: state.save(engine.state(), folder / "state"))
+            cost = seconds(lambda: state.save(engine.state(), folder / "state"))
         shares.append(cost / (cost + pace.wait()))
     share = median(shares)
     return [Row("GAN: share of a run spent on checkpoints", share, "share", "<= 0.02")]
@@ -188,7 +187,8 @@ def _engine(pack: Path, **params: int) -> GanTraining:
     return GanTraining(known, Inputs({SET: pack}, pack.parent), torch.device("cpu"))
 
 
-def _write_set(path: Path) -> None:
+def write_set(path: Path) -> None:
+    """Sample art at the bench's size, as a pack."""
     members, contents = [], []
     for style, index in itertools.product(samples.STYLES, range(PICTURES)):
         content = BytesIO()
@@ -196,12 +196,6 @@ def _write_set(path: Path) -> None:
         members.append(Member(f"{style}-{index}", None, "image/png", RESOLUTION, RESOLUTION))
         contents.append(content.getvalue())
     write(path, (), members, contents.__getitem__)
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 def _resident() -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 
@@ -21,3 +22,10 @@ def markdown(rows: Iterable[Row]) -> str:
     lines = ["| figure | value | unit | promised |", "|---|---:|---|---|"]
     lines += [f"| {row.name} | {row.value:.3f} | {row.unit} | {row.promise} |" for row in rows]
     return "\n".join(lines)
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """How long it takes."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
