@@ -35,7 +35,7 @@ from engines.gan_training.kind import GanTrainingParams
 
 RESOLUTION, WIDTH, BATCH = 64, 64, 8
 PENALTY_EVERY = 4
-ROUNDS = 7
+ROUNDS = 3
 PROGRAM = "lightweight_gan"
 STEPS = Path(__file__).with_name("lightweight_steps.py")
 
