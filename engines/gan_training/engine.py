@@ -15,7 +15,15 @@ import torch
 from PIL import Image
 
 from engines.engine import Engine, Inputs, Metrics, Output, Phase
-from engines.gan_training import augment, beginning, fitting, samples, works
+from engines.gan_training import (
+    augment,
+    beginning,
+    fitting,
+    innovation,
+    samples,
+    variety,
+    works,
+)
 from engines.gan_training.data import Batch, Loader
 from engines.gan_training.evaluation import Evaluation
 from engines.gan_training.guard import KEPT_EVERY, Guard, spread
@@ -52,7 +60,8 @@ class GanTraining(Engine):
         self.config = beginning.config(params, self.pictures, begun)
         self.pair = Pair(params, self.config, device, begun)
         self._loader = Loader(self.pictures, params.batch, params.mirror, params.seed)
-        self._lesson = Lesson(params, self.config.latent, 2**inputs.smaller)
+        usual = variety.usual(self.pictures, params.conditional)
+        self._lesson = Lesson(params, self.config, usual, 2**inputs.smaller)
         self._fits: int | None = None
         # Where memory never ran out, nobody asks what would fit.
         self._sized = not inputs.smaller
@@ -85,7 +94,7 @@ class GanTraining(Engine):
     @property
     def score(self) -> float | None:
         """Minus the distance that was last measured: higher is nearer to the set."""
-        return -self.evaluation.curve[-1].value if self.evaluation.curve else None
+        return self.evaluation.score
 
     @property
     def facts(self) -> Mapping[str, Any]:
@@ -151,6 +160,7 @@ class GanTraining(Engine):
         tensors |= {"signs": self._signs.clone(), "history": self.history.tensor()}
         facts = {
             "params": self.params.model_dump(mode="json"),
+            "innovation": innovation.RULE,
             "p": self._p,
             "read": list(self._read),
             "guard": self.guard.facts(),
@@ -162,6 +172,7 @@ class GanTraining(Engine):
     def load_state(self, state: State) -> None:
         """Continue from ``state``; :class:`StateError` names what does not belong to this job."""
         same_params(state, self.params)
+        innovation.same_rule(state, self.params)
         if not 0 <= state.step <= self.total_steps:
             raise StateError(f"step {state.step} is not one of this job's {self.total_steps}")
         good = {name: torch.empty_like(t) for name, t in self.pair.weights().items()}

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from engines.datasets.prepared import Pixels, Prepared
 from engines.engine import InputError, Inputs
-from engines.gan_training import samples
+from engines.gan_training import innovation, samples
 from engines.gan_training.config import ModelConfig
 from engines.gan_training.kind import GanTrainingParams
 from engines.gan_training.stylist import Stylist
@@ -64,17 +64,28 @@ class Evaluation:
         return {"network": {"name": "vgg16", "sha256": verify(path)}} if path else {}
 
     def measure(self, maker: nn.Module, step: int, pulse: Callable[[], None]) -> tuple[float, bool]:
-        """KID of the maker after ``step`` steps, and whether it is the best so far."""
+        """KID of the maker after ``step`` steps, and whether it is the best so far.
+
+        Before the innovation dial is where it was set a maker still imitates: it is nearer to the
+        set, and yet never better than one that was taught with all of the dial.
+        """
         made, real = len(self._wishes.z), len(self._chosen) if self._real is None else 0
         self.looked = 0, made + real
         points = self._points(self._made(maker), sets.SIDE, pulse)
         found = Point(step, *sets.kid(self._real_points(pulse), points, self._params.seed))
         self.looked = None
         self.curve.append(found)
-        nearest = self.best is None or found.value < self.best.value
-        if nearest:
+        better = self.best is None or self._rank(found) > self._rank(self.best)
+        if better:
             self.best = found
-        return found.value, nearest
+        return found.value, better
+
+    @property
+    def score(self) -> float | None:
+        """Minus the distance last measured: higher is nearer. None before the first measurement
+        with all of the dial."""
+        last = self.curve[-1] if self.curve else None
+        return -last.value if last and innovation.settled(self._params, last.step) else None
 
     def report(self, maker: nn.Module, pulse: Callable[[], None]) -> Report:
         """All that is measured of a finished model; ``maker`` holds its weights."""
@@ -101,6 +112,9 @@ class Evaluation:
         """Take over :meth:`state`."""
         self.curve = [Point(*point) for point in facts["curve"]]
         self.best = None if facts["best"] is None else Point(*facts["best"])
+
+    def _rank(self, point: Point) -> tuple[bool, float]:
+        return innovation.settled(self._params, point.step), -point.value
 
     def _made(self, maker: nn.Module) -> Iterator[Pixels]:
         return map(samples.as_bytes, samples.made(maker, self._wishes))

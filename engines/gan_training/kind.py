@@ -160,6 +160,16 @@ class GanTrainingParams(Params):
         title=N_("Steps between penalties"),
         description=N_("R1 is computed so seldom, and weighs the more."),
     )
+    variety: float = Field(
+        0.0,
+        ge=0,
+        le=10,
+        title=N_("Variety"),
+        description=N_(
+            "Parts samples of a label while they are more alike than the pictures of the set; 0"
+            " leaves them."
+        ),
+    )
     augmentation: Literal["diffaugment", "ada", "none"] = Field(
         "diffaugment",
         title=N_("Augmentation"),

@@ -8,12 +8,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from engines.gan_training import augment
+from engines.gan_training import augment, innovation, variety
+from engines.gan_training.config import ModelConfig
 from engines.gan_training.data import Batch
 from engines.gan_training.judgement import Judgement
 from engines.gan_training.kind import GanTrainingParams
 from engines.gan_training.light import redrawing_loss
-from engines.gan_training.losses import loss_of, slopes, style_ambiguity
+from engines.gan_training.losses import as_long_as, loss_of, slopes, style_ambiguity
 from engines.gan_training.pair import Pair
 from engines.state import generator
 
@@ -32,17 +33,23 @@ class _Piece:
     labels: Tensor | None
     made_labels: Tensor | None
     changes: augment.Changes | None
+    styles: Tensor | None
+    dial: float
 
 
 class Lesson:
     """Adds up the gradients of a step in ``pieces`` (micro-batches) of the batch.
 
-    In several pieces the maker's batch norm sees each piece by itself, and sums run in another
-    order; everything else is as with one.
+    ``usual`` is how much the set's pictures differ (:func:`variety.usual`). In several pieces the
+    maker's batch norm and the differences of made pictures stay within a piece, and sums run in
+    another order; everything else is as with one.
     """
 
-    def __init__(self, params: GanTrainingParams, latent: int, pieces: int) -> None:
-        self._params, self._latent = params, latent
+    def __init__(
+        self, params: GanTrainingParams, config: ModelConfig, usual: Tensor, pieces: int
+    ) -> None:
+        self._params, self._latent, self._styles = params, config.latent, len(config.labels)
+        self._usual = usual
         self._size = max(1, params.batch // pieces)
         self._loss = loss_of(params)
 
@@ -72,14 +79,22 @@ class Lesson:
             made_labels = batch.labels[order].to(device)
         changes = augment.draw(self._params, p, 2 * n, self._draws("augmentation", step))
         labels = None if batch.labels is None else batch.labels.to(device)
-        whole = batch.scaled(device), z.to(device)
+        dial = self._params.innovation * innovation.risen(step, self._params.steps)
+        real, styles = batch.scaled(device), None
+        if self._params.innovation and labels is not None:
+            side, draws = self._params.resolution, self._draws("blends", step)
+            box = innovation.boxes(n, side, innovation.share(dial), draws).to(device)
+            real, styles = innovation.blended(real, labels, self._styles, box)
+        z = z.to(device)
         return [
             _Piece(
-                whole[0][begin:end],
-                whole[1][begin:end],
+                real[begin:end],
+                z[begin:end],
                 None if labels is None else labels[begin:end],
                 None if made_labels is None else made_labels[begin:end],
                 None if changes is None else _both(changes, begin, end, n).to(device),
+                None if styles is None else styles[begin:end],
+                dial,
             )
             for begin, end in _cut(n, self._size)
         ]
@@ -100,31 +115,40 @@ class Lesson:
         found = slopes(self._loss, said.verdict, total)
         extra = redrawing_loss(redrawn, seen[:n].detach(), corner) * (n / total)
         style, wished = torch.zeros((), device=device), None
-        if said.style is not None and piece.labels is not None:
+        if said.style is not None and piece.styles is not None:
             logits = said.style.float()
-            style = functional.cross_entropy(logits[:n], piece.labels) * (n / total)
-            if self._params.innovation:
+            style = functional.cross_entropy(logits[:n], piece.styles) * (n / total)
+            if piece.dial:
                 ambiguity = style_ambiguity(logits[n:]).sum() / total
                 (wished,) = torch.autograd.grad(ambiguity, leaf, retain_graph=True)
+        losses = [loss for loss in (extra, style) if loss.requires_grad]
         torch.autograd.backward(
-            [said.verdict, *(loss for loss in (extra, style) if loss.requires_grad)],
-            [
-                found.judge.to(said.verdict.dtype),
-                *(None for loss in (extra, style) if loss.requires_grad),
-            ],
+            [said.verdict, *losses],
+            [found.judge.to(said.verdict.dtype), *(None for _ in losses)],
         )
         assert leaf.grad is not None
         gradient = leaf.grad * found.ratio[:, None, None, None]
+        of_verdict = leaf.grad / found.judge[n:, None, None, None] / total
         if wished is not None:
-            gradient += self._params.innovation * wished
+            gradient += piece.dial * innovation.PULL * as_long_as(wished, of_verdict)
+        if self._params.variety:
+            gradient += self._params.variety * self._apart(made, piece, of_verdict)
         made.backward(gradient.to(made.dtype))
         real, of_made = said.verdict.detach().float().chunk(2)
         sign = (real - self._loss.boundary).sign()
         sums = (
             torch.stack([real.sum(), of_made.sum(), sign.sum(), torch.zeros_like(real[0])]) / total
         )
-        losses = torch.stack([found.maker_loss, found.judge_loss])
-        return torch.cat([losses, sums, torch.stack([extra.detach(), style.detach()])])
+        told = torch.stack([found.maker_loss, found.judge_loss])
+        return torch.cat([told, sums, torch.stack([extra.detach(), style.detach()])])
+
+    def _apart(self, made: Tensor, piece: _Piece, of_verdict: Tensor) -> Tensor:
+        """The gradient that parts made pictures which are more alike than those of the set."""
+        leaf = made.detach().float().requires_grad_()
+        labels = piece.made_labels if self._params.conditional else None
+        missing = variety.shortfall(leaf, labels, self._usual.to(leaf.device))
+        (wished,) = torch.autograd.grad(missing, leaf)
+        return missing.detach() * as_long_as(wished, of_verdict)
 
     def _penalty(self, pair: Pair, piece: _Piece) -> Tensor:
         """R1 (Mescheder et al. 2018) at the real pictures, computed seldom (Karras et al. 2020)."""

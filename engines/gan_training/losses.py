@@ -99,6 +99,14 @@ def _slope(curve: Curve, verdicts: Tensor) -> tuple[Tensor, Tensor]:
     return figures.detach(), slope
 
 
+def as_long_as(wished: Tensor, verdict: Tensor) -> Tensor:
+    """The gradient ``wished`` at N made pictures, for each as long as that of its ``verdict``; both
+    (N, 3, S, S). So a wish beside the verdict weighs the same whatever the networks' scales are,
+    and is outweighed by a verdict that is sure."""
+    lengths = wished.flatten(1).norm(dim=1).clamp_min(torch.finfo(torch.float32).tiny)
+    return wished * (verdict.flatten(1).norm(dim=1) / lengths)[:, None, None, None]
+
+
 def style_ambiguity(logits: Tensor) -> Tensor:
     """How far (N, K) style logits of made pictures are from claiming no style; (N,).
 

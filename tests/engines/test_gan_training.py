@@ -15,7 +15,9 @@ from PIL import Image
 
 from engines import state
 from engines.datasets.prepared import prepared
+from engines.datasets.samples import STYLES
 from engines.engine import InputError, Inputs
+from engines.gan_training import innovation, variety
 from engines.gan_training.config import ModelConfig
 from engines.gan_training.data import Batch, Loader
 from engines.gan_training.engine import READ_EVERY, GanTraining
@@ -23,7 +25,7 @@ from engines.gan_training.guard import ALIKE, SURE, WARM, Guard, spread
 from engines.gan_training.history import POINTS, History
 from engines.gan_training.kind import GanTrainingParams
 from engines.gan_training.lesson import Lesson
-from engines.gan_training.losses import loss_of, style_ambiguity
+from engines.gan_training.losses import as_long_as, loss_of, style_ambiguity
 from engines.gan_training.model_file import load_model, save_model
 from engines.gan_training.pair import Pair, cloned
 from engines.gan_training.stylist import Stylist
@@ -33,6 +35,8 @@ from tests.engines import art, tiny
 MODEL = "00000000-0000-0000-0000-000000000009"
 PLAIN = {"resolution": 32, "width": 4, "batch": 4, "steps": 3, "kid_every": 9, "kid_samples": 8}
 CPU = torch.device("cpu")
+LAST = 2
+"""The last of three steps: all of the dial counts."""
 
 
 def _params(**changes: Any) -> GanTrainingParams:
@@ -65,7 +69,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 RESUMED: dict[str, dict[str, Any]] = {
     "transfer with frozen blocks": {"init_from": MODEL, "freeze": 2},
-    "light with labels": {"architecture": "light", "conditional": True, "loss": "hinge"},
+    "light with labels": {
+        "architecture": "light",
+        "conditional": True,
+        "loss": "hinge",
+        "variety": 1.0,
+    },
     "non-saturating with penalty": {"loss": "non_saturating", "r1": 5.0, "r1_interval": 2},
     "micro-batches": {"smaller": 1, "innovation": 2.0},
 }
@@ -153,40 +162,50 @@ def test_a_size_that_is_no_power_of_two_is_refused(resolution: int) -> None:
 
 
 @pytest.mark.parametrize("loss", ["least_squares", "non_saturating", "hinge"])
-@pytest.mark.parametrize("innovation", [0.0, 2.0])
-def test_one_pass_gives_the_gradients_of_two(loss: str, innovation: float) -> None:
-    params = _params(loss=loss, innovation=innovation, augmentation="none", mirror=False)
+@pytest.mark.parametrize("dial", [0.0, 2.0])
+def test_one_pass_gives_the_gradients_of_two(loss: str, dial: float) -> None:
+    both = {"innovation": dial, "variety": dial}
+    params = _params(loss=loss, **both, augmentation="none", mirror=False)
     found = prepared(art.pack(2), 32, None, "")
-    config = ModelConfig("dcgan", 32, 128, 4, found.label_names, styles=innovation > 0)
+    config = ModelConfig("dcgan", 32, 128, 4, found.label_names, styles=dial > 0)
     pair, other = Pair(params, config, CPU, None), Pair(params, config, CPU, None)
-    batch = Loader(found, 4, False, 0).batch(0)
-    Lesson(params, 128, 1).gradients(pair, batch, 0, 0.0)
-    _two_passes(params, other, batch.scaled(CPU), batch.labels)
+    batch = Loader(found, 4, False, 0).batch(LAST)
+    Lesson(params, config, variety.usual(found, False), 1).gradients(pair, batch, LAST, 0.0)
+    _two_passes(params, other, batch, variety.usual(found, False))
     for ours, theirs in ((pair.maker, other.maker), (pair.judge, other.judge)):
         for (name, one), two in zip(ours.named_parameters(), theirs.parameters(), strict=True):
             torch.testing.assert_close(one.grad, two.grad, msg=name, rtol=1e-3, atol=1e-6)
 
 
-def _two_passes(
-    params: GanTrainingParams, pair: Pair, real: torch.Tensor, labels: torch.Tensor | None
-) -> None:
+def _two_passes(params: GanTrainingParams, pair: Pair, batch: Batch, usual: torch.Tensor) -> None:
     """The textbook's way: the judge's loss, then the maker's through the judge."""
-    loss = loss_of(params)
-    z = torch.randn(4, 128, generator=state.generator(params.seed, "latents", 0))
+    loss, real, labels = loss_of(params), batch.scaled(CPU), batch.labels
+    z = torch.randn(4, 128, generator=state.generator(params.seed, "latents", LAST))
     made = pair.maker(z)
+    if params.innovation and labels is not None:
+        draws = state.generator(params.seed, "blends", LAST)
+        box = innovation.boxes(4, 32, innovation.share(params.innovation), draws)
+        real, styles = innovation.blended(real, labels, len(STYLES), box)
     said, of_made = pair.judge(real), pair.judge(made.detach())
     total = loss.of_real(said.verdict).mean() + loss.of_made(of_made.verdict).mean()
-    if params.innovation and labels is not None:
-        total = total + torch.nn.functional.cross_entropy(said.style, labels)
+    if params.innovation:
+        total = total + torch.nn.functional.cross_entropy(said.style, styles)
     torch.autograd.backward(total)
     kept = [p.grad.clone() for p in pair.judge.parameters() if p.grad is not None]
     said = pair.judge(made)
-    wanted = loss.of_maker(said.verdict).mean()
+    through: dict[str, Any] = {"retain_graph": True}
+    (gradient,) = torch.autograd.grad(loss.of_maker(said.verdict).mean(), made, **through)
     if params.innovation:
-        wanted = wanted + params.innovation * style_ambiguity(said.style).mean()
-    torch.autograd.backward(wanted)
-    for parameter, gradient in zip(pair.judge.parameters(), kept, strict=True):
-        parameter.grad = gradient
+        (verdict,) = torch.autograd.grad(said.verdict.mean(), made, **through)
+        missing = variety.shortfall(made, None, usual)
+        (wished,) = torch.autograd.grad(missing, made, **through)
+        gradient = gradient + params.variety * missing.detach() * as_long_as(wished, verdict)
+        ambiguity = style_ambiguity(said.style).mean()
+        (wished,) = torch.autograd.grad(ambiguity, made, **through)
+        gradient = gradient + params.innovation * innovation.PULL * as_long_as(wished, verdict)
+    made.backward(gradient)
+    for parameter, kept_one in zip(pair.judge.parameters(), kept, strict=True):
+        parameter.grad = kept_one
 
 
 def test_style_ambiguity_is_the_papers_formula_and_least_where_no_style_is_claimed() -> None:
@@ -275,6 +294,22 @@ def test_one_picture_for_each_label_is_no_spread() -> None:
     pictures, labels = torch.randn(2, 3, 16, 16).repeat(3, 1, 1, 1), torch.tensor([0, 1] * 3)
     assert spread(pictures) > 1
     assert spread(pictures, labels) == 0
+
+
+def test_variety_is_missed_where_pictures_of_a_label_are_more_alike_than_the_sets() -> None:
+    found = prepared(art.pack(4), 32, None, "")
+    usual = variety.usual(found, True)
+    assert found.labels is not None
+    labels = torch.from_numpy(found.labels)
+    real = torch.from_numpy(np.array(found.images)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    assert variety.shortfall(real, labels, usual) < 0.2
+    grey = real.clone().requires_grad_()
+    missing = variety.shortfall(grey / 2, labels, usual)
+    missing.backward()
+    assert float(missing.detach()) == pytest.approx(0.5, abs=0.1)
+    assert variety.shortfall(grey.detach() / 2 - grey.grad, labels, usual) < missing.detach()
+    assert variety.shortfall(real[::4].repeat(2, 1, 1, 1), labels[::4].repeat(2), usual) > 0.99
+    assert variety.shortfall(real[::4], labels[::4], usual) == 0
 
 
 def test_every_picture_comes_once_an_epoch_and_batches_follow_from_the_step_alone() -> None:
