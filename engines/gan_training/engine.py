@@ -212,8 +212,7 @@ class GanTraining(Engine):
     def _find_what_fits(self, batch: Batch) -> None:
         """Try ever larger batches up to a piece; told as it goes, as the next may be the end."""
         piece = max(1, self.params.batch // 2**self.inputs.smaller)
-        latent = self.config.latent
-        for size in fitting.tried(self.params, self.pair, latent, batch, piece, self._p):
+        for size in fitting.tried(self.params, self._lesson, self.pair, batch, piece, self._p):
             self._fits = size
             self.pulse()
         self._sized = True

@@ -14,22 +14,22 @@ FEWEST = 2
 
 
 def tried(
-    params: GanTrainingParams, pair: Pair, latent: int, batch: Batch, most: int, p: float
+    params: GanTrainingParams, lesson: Lesson, pair: Pair, batch: Batch, most: int, p: float
 ) -> Iterator[int]:
     """Go through the gradients of ever larger batches, 2, 4, 8 up to ``most`` pictures, and yield
     each size that memory held; whatever the allocator raises where it does not.
 
-    With a gradient penalty where the parameters want one, as its steps need most. The networks are
-    afterwards as they were.
+    With all that ``params`` want of a step, of the gradients of ``lesson`` in one piece, as such
+    steps need most. The networks are afterwards as they were.
     """
+    # The last at which the gradient penalty is due: by then the innovation dial is up as well.
+    step = (params.steps - 1) // params.r1_interval * params.r1_interval
     size = FEWEST
     while size <= min(most, len(batch.pictures)):
         before = cloned(pair.weights())
         few = Batch(batch.pictures[:size], None if batch.labels is None else batch.labels[:size])
-        lesson = Lesson(params.model_copy(update={"batch": size}), latent, 1)
         pair.clear_gradients()
-        # Step 0: the penalty is due at every multiple of its interval.
-        lesson.gradients(pair, few, 0, p)
+        lesson.whole(size).gradients(pair, few, step, p)
         pair.clear_gradients()
         # Passing through changes the running means of batch norm, and nothing else.
         copy_all(pair.weights(), before)

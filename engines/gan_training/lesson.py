@@ -48,10 +48,14 @@ class Lesson:
     def __init__(
         self, params: GanTrainingParams, config: ModelConfig, usual: Tensor, pieces: int
     ) -> None:
-        self._params, self._latent, self._styles = params, config.latent, len(config.labels)
-        self._usual = usual
+        self._params, self._config, self._usual = params, config, usual
         self._size = max(1, params.batch // pieces)
         self._loss = loss_of(params)
+
+    def whole(self, batch: int) -> Lesson:
+        """The same for batches of so many pictures, in one piece."""
+        params = self._params.model_copy(update={"batch": batch})
+        return Lesson(params, self._config, self._usual, 1)
 
     def gradients(self, pair: Pair, batch: Batch, step: int, p: float) -> Tensor:
         """Leave the step's gradients in the networks; :data:`FIGURES` as a tensor.
@@ -71,7 +75,7 @@ class Lesson:
     def _pieces(self, batch: Batch, step: int, p: float, device: torch.device) -> list[_Piece]:
         """The batch with all that is drawn for it; draws do not depend on the pieces."""
         n = len(batch.pictures)
-        z = torch.randn(n, self._latent, generator=self._draws("latents", step))
+        z = torch.randn(n, self._config.latent, generator=self._draws("latents", step))
         made_labels = None
         if batch.labels is not None:
             # Labels of made pictures as often as in the set: those of the batch, shuffled.
@@ -84,7 +88,7 @@ class Lesson:
         if self._params.innovation and labels is not None:
             side, draws = self._params.resolution, self._draws("blends", step)
             box = innovation.boxes(n, side, innovation.share(dial), draws).to(device)
-            real, styles = innovation.blended(real, labels, self._styles, box)
+            real, styles = innovation.blended(real, labels, len(self._config.labels), box)
         z = z.to(device)
         return [
             _Piece(
