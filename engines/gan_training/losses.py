@@ -25,6 +25,10 @@ FLATTEST = 1e-6
 one is smaller (a satisfied hinge), the judge learns that little, and the ratio stays finite."""
 
 
+SHORTEST = 1e-30
+"""A gradient no longer than this wishes nothing."""
+
+
 @dataclass(frozen=True)
 class Loss:
     """Three curves (N,) to (N,) over verdicts, and the verdict between real and made."""
@@ -103,8 +107,9 @@ def as_long_as(wished: Tensor, verdict: Tensor) -> Tensor:
     """The gradient ``wished`` at N made pictures, for each as long as that of its ``verdict``; both
     (N, 3, S, S). So a wish beside the verdict weighs the same whatever the networks' scales are,
     and is outweighed by a verdict that is sure."""
-    lengths = wished.flatten(1).norm(dim=1).clamp_min(torch.finfo(torch.float32).tiny)
-    return wished * (verdict.flatten(1).norm(dim=1) / lengths)[:, None, None, None]
+    lengths, wanted = wished.flatten(1).norm(dim=1), verdict.flatten(1).norm(dim=1)
+    factor = torch.where(lengths > SHORTEST, wanted / lengths.clamp_min(SHORTEST), 0.0)
+    return wished * factor[:, None, None, None]
 
 
 def style_ambiguity(logits: Tensor) -> Tensor:
