@@ -179,7 +179,7 @@ def recipe_text(path: Path) -> str | None:
 def media_type_of(path: Path) -> str:
     """The true media type, from the header. Raises :class:`PictureError`."""
     with _opened(path) as picture:
-        return MEDIA_TYPES[str(picture.format)]
+        return _media_type(picture)
 
 
 def form_of(head: bytes) -> str:
@@ -213,6 +213,12 @@ def _opened(source: Path | BytesIO) -> Image.Image:
     return picture
 
 
+def _media_type(picture: Image.Image) -> str:
+    # A JPEG with further pictures behind the first, as phones write them for depth or HDR, is
+    # opened under the name of that format (CIPA DC-007); the first picture is the photo.
+    return MEDIA_TYPES["JPEG" if picture.format == "MPO" else str(picture.format)]
+
+
 def _srgb(picture: Image.Image) -> Image.Image:
     if picture.mode.startswith("I"):  # 16 bits of grey, which Pillow would clip, not scale
         picture = picture.convert("I").point(lambda value: value * (1 / 257)).convert("L")
@@ -243,7 +249,7 @@ def decode(path: Path) -> tuple[PictureFacts, Image.Image]:
             upright = _srgb(ImageOps.exif_transpose(picture))
         except (OSError, SyntaxError, ValueError, EOFError):
             raise PictureError("unreadable_picture") from None
-        return PictureFacts(MEDIA_TYPES[str(picture.format)], *upright.size), upright
+        return PictureFacts(_media_type(picture), *upright.size), upright
 
 
 def _main(path: str) -> None:

@@ -75,6 +75,16 @@ def test_a_picture_is_known_by_its_content_not_by_its_name(tmp_path: Path) -> No
     assert (facts.media_type, facts.width, facts.height) == ("image/jpeg", 451, 300)
 
 
+def test_a_phones_photo_with_a_depth_map_behind_it_is_a_jpeg(tmp_path: Path) -> None:
+    photo, depth = Image.new("RGB", (96, 64), "red"), Image.new("RGB", (48, 32), "grey")
+    path = tmp_path / "phone.jpg"
+    photo.save(path, format="MPO", save_all=True, append_images=[depth])
+    assert pictures.inspect(path) == pictures.PictureFacts("image/jpeg", 96, 64)
+    assert pictures.media_type_of(path) == "image/jpeg"
+    first = pictures.open_rgb(path, at_least=16)
+    assert first.getpixel((0, 0)) == pytest.approx((254, 0, 0), abs=2)
+
+
 def test_a_photo_taken_upright_is_turned_upright(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # turned by a quarter
