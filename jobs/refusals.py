@@ -265,6 +265,11 @@ REFUSALS: Mapping[str, Refusal] = {
         N_("%(message)s The studio is under maintenance and takes no new jobs."),
         N_("Send it again later; jobs that were taken before are not lost."),
     ),
+    "copies_busy": Refusal(
+        503,
+        N_("Too many pictures are being made ready to leave."),
+        N_("Try again in %(seconds)s seconds."),
+    ),
     "database_down": Refusal(
         503, N_("The studio's database is away for a moment."), N_("Try again in a few seconds.")
     ),

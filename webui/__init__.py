@@ -7,7 +7,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from jobs import process_log
 from jobs.settings import Settings
-from webui import auth, metrics, problems, request_ids, texts
+from webui import auth, metrics, problems, request_ids, sweeping, texts
 from webui.studio import Studio
 
 # A form may bring several pictures; each is checked against the limit of one by itself.
@@ -32,6 +32,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     texts.install(app)
     problems.install(app)
     _mount(app)
+    sweeping.begin_all(opened)
     return app
 
 

@@ -21,10 +21,10 @@ from flask import Response, request
 
 from engines import copies, origin, pictures
 from jobs.models import File
-from webui import sweeping
+from jobs.storage import StorageError
 from webui.api import reading
 from webui.api.names import name_answer
-from webui.copies import Shelf
+from webui.copies import SMALL, Shelf
 from webui.studio import studio
 
 MADE = ("result", "samples")
@@ -44,7 +44,8 @@ def format_asked() -> str:
 def copy(row: File, recipe: bool, form: str = "") -> Response | None:
     """A work as it leaves; None where the stored bytes may go as they are.
 
-    Raises PictureError when it cannot be had so.
+    Raises PictureError when it cannot be had so, RefusedError while others are being made,
+    StorageError where the disk takes nothing.
     """
     policy = studio().settings.origin_label if is_work(row) else "off"
     stored = next(
@@ -55,7 +56,10 @@ def copy(row: File, recipe: bool, form: str = "") -> Response | None:
         return None
     wanted = copies.Wanted(form, recipe, policy)
     name = f"{form}-{'recipe' if recipe else 'bare'}-{policy}"
-    opened = shelf().open(row.sha256, name, lambda path: _make(row.sha256, path, wanted))
+    try:
+        opened = shelf().open(row.sha256, name, lambda path: _make(row.sha256, path, wanted))
+    except OSError as failed:  # a disk that takes nothing is no fault of the picture
+        raise StorageError(f"no copy of {row.sha256} can be written: {failed}") from failed
     if not os.fstat(opened.fileno()).st_size:
         opened.close()
         return None  # there is nothing to take out
@@ -73,16 +77,14 @@ def label_small(made: Response, row: File) -> None:
         path.write_bytes(origin.copy_of(pictures.open_rgb(BytesIO(small)), "jpeg", None, policy))
 
     name = f"small-{hashlib.sha256(small).hexdigest()[:16]}-{policy}"
-    with shelf().open(row.sha256, name, label) as labelled:
+    with shelf().open(row.sha256, name, label, SMALL) as labelled:
         made.data = labelled.read()
 
 
 def shelf() -> Shelf:
-    """Where copies are kept; what is gone is swept from it."""
+    """Where copies are kept; :mod:`webui.sweeping` clears away what is gone."""
     settings = studio().settings
-    found = _shelf(settings.data.absolute() / "copies", settings.copies_bytes)
-    sweeping.begin(found.folder, studio().database)
-    return found
+    return _shelf(settings.data.absolute() / "copies", settings.copies_bytes)
 
 
 @cache

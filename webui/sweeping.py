@@ -1,7 +1,7 @@
 """Removes thumbnails and copies of pictures that are stored no more.
 
 The keeper may run on another machine than the web, so whoever keeps them clears them away: a
-thread of the web for each folder, that begins with the first one asked for and looks once an hour.
+thread of the web for each folder, that begins with the web itself and looks once an hour.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 import threading
 import time
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
 from sqlalchemy import select
@@ -18,7 +19,10 @@ from sqlalchemy import select
 from jobs.database import Database, DatabaseDownError
 from jobs.models import Blob
 from webui import samples
+from webui.studio import Studio
 
+# Below the data folder.
+FOLDERS = ("thumbnails", "copies")
 EVERY_SECONDS = 3600.0
 # A draft this old belongs to a process that died while writing it.
 DRAFT_SECONDS = 3600.0
@@ -27,6 +31,12 @@ KEPT = re.compile(r"([0-9a-f]{64})-\d[\w.-]*")
 log = logging.getLogger(__name__)
 _begun: set[Path] = set()
 _beginning = threading.Lock()
+
+
+def begin_all(studio: Studio) -> None:
+    """Look after every folder of a studio from now on."""
+    for name in FOLDERS:
+        begin(studio.settings.data.absolute() / name, studio.database)
 
 
 def begin(folder: Path, database: Database) -> None:
@@ -49,9 +59,11 @@ def sweep(folder: Path, database: Database) -> int:
         for path in shelf.iterdir():
             if found := KEPT.fullmatch(path.name):
                 drawn.setdefault(found[1], []).append(path)
-            elif time.time() - path.stat().st_mtime > DRAFT_SECONDS:
-                path.unlink(missing_ok=True)
-                removed += 1
+            else:
+                with suppress(FileNotFoundError):  # given its name, or gone, in this moment
+                    if time.time() - path.stat().st_mtime > DRAFT_SECONDS:
+                        path.unlink()
+                        removed += 1
         for sha256 in drawn.keys() - _stored(database, drawn.keys()):
             for path in drawn[sha256]:
                 path.unlink(missing_ok=True)

@@ -11,7 +11,6 @@ from pathlib import Path
 from flask import Response, request
 
 from engines import pictures
-from webui import sweeping
 from webui.studio import studio
 
 SIZES = (160, 480, 960, 1600)
@@ -24,7 +23,6 @@ _drawing = threading.Lock()
 
 def answer(sha256: str, fetch: Callable[[Path], None]) -> Response:
     """The thumbnail whose long side fits ``?size=``, cached for good under its content's hash."""
-    sweeping.begin(shelves(), studio().database)
     asked = request.args.get("size", SIZES[1], type=int)
     size = min((known for known in SIZES if known >= asked), default=SIZES[-1])
     made = Response(content_type="image/jpeg")

@@ -6,7 +6,10 @@ import base64
 import hashlib
 import os
 import subprocess
+import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -20,8 +23,9 @@ from engines import copies, film, origin
 from engines.pictures import encode_png, read_recipe
 from jobs import lease
 from jobs.models import File
+from jobs.refusals import RefusedError
 from tests.webui.quiet import Caller, Quiet, png, problem
-from webui.copies import Shelf
+from webui.copies import WORKS, Bench, Shelf
 
 RECIPE: dict[str, Any] = {"kind": "style_transfer", "params": {"seed": 7, "title": '<&"猫>'}}
 LABEL = b"http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
@@ -206,6 +210,7 @@ def test_a_copy_is_made_once_whoever_asks_and_anew_for_another_policy(
     quiet.change(monkeypatch, origin_label="metadata")
     order = {"file_id": picture[0].split("/")[2], "days": 7, "recipe": True}
     link = caller.post("/links", json=order).get_json()["url"].partition("/shared/")[2]
+    monkeypatch.setattr(WORKS, "_patience", 120.0)
     started = lived(monkeypatch)
 
     def view(_: int = 0) -> bytes:
@@ -255,6 +260,79 @@ def test_a_copy_that_cannot_be_kept_is_given_all_the_same(tmp_path: Path) -> Non
     for folder, most in ((tmp_path / "file", 10**6), (tmp_path / "small", 5)):
         with Shelf(folder, most).open("ab" * 32, "x", lambda path: path.touch()) as opened:
             assert opened.read() == b""
+
+
+def test_who_would_wait_long_for_a_copy_is_told_to_come_back(tmp_path: Path) -> None:
+    shelf, bench = Shelf(tmp_path, most=50_000), Bench(places=1, patience=0.02)
+    begun, may_end = threading.Event(), threading.Event()
+
+    def slowly(path: Path) -> None:
+        begun.set()
+        may_end.wait(30)
+        path.write_bytes(b"made")
+
+    def ask(name: str) -> bytes:
+        with shelf.open("ab" * 32, name, slowly, bench) as opened:
+            return opened.read()
+
+    with ThreadPoolExecutor(1) as other:
+        first = other.submit(ask, "a")
+        assert begun.wait(30)
+        for name in "ab":
+            with pytest.raises(RefusedError) as refused:
+                ask(name)
+            assert (refused.value.code, refused.value.refusal.status) == ("copies_busy", 503)
+        may_end.set()
+        assert first.result(30) == b"made"
+    assert ask("b") == b"made"
+
+
+def test_slow_works_keep_no_thumbnail_waiting_and_their_own_viewers_not_for_long(
+    quiet: Quiet, caller: Caller, picture: tuple[str, Image.Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quiet.change(monkeypatch, origin_label="metadata")
+    monkeypatch.setattr(WORKS, "_patience", 0.02)
+    order = {"file_id": picture[0].split("/")[2], "days": 7}
+    link = caller.post("/links", json=order).get_json()["url"].partition("/shared/")[2]
+    with ExitStack() as others:
+        for _ in range(2):
+            others.enter_context(WORKS.place())
+        small = quiet.app.test_client().get(
+            f"/shared/{link}/picture?size=160", base_url=quiet.address
+        )
+        assert (small.status_code, LABEL in small.data) == (200, True)
+        busy = caller.get(picture[0])
+    assert int(busy.headers["Retry-After"]) > 0
+    problem(busy, 503, "copies_busy")
+
+
+def test_what_cannot_be_copied_is_not_decoded_again_at_each_view(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = caller.upload(png(16_384, 17)).get_json()["url"]
+    started = lived(monkeypatch)
+    for _ in range(3):
+        problem(caller.get(f"{address}?format=webp"), 422, "bad_picture", "/file")
+    assert started == ["engines.copies"]
+
+
+def test_a_full_disk_and_a_broken_child_are_not_the_pictures_fault(
+    caller: Caller, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = tmp_path / "stored"
+    stored.write_bytes(png(20, 21))
+    with pytest.raises(OSError, match="cannot be written"):
+        copies.make(stored, tmp_path / "no folder" / "copy", copies.Wanted("webp", False, "off"))
+    address = caller.upload(png(20, 21)).get_json()["url"]
+    with monkeypatch.context() as full:
+
+        def refuses(*_: object) -> None:
+            raise OSError("no space left")
+
+        full.setattr(copies, "make", refuses)
+        problem(caller.get(f"{address}?format=webp"), 503, "storage_down")
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    problem(caller.get(f"{address}?format=webp"), 500, "internal_error")
 
 
 def with_chunk(text: str, **how: Any) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from sqlalchemy import delete
 
 from jobs.models import Blob
 from tests.webui.pages.conftest import Visitor
-from webui import samples, sweeping
+from webui import create_app, samples, sweeping
 from webui.studio import Studio
 
 
@@ -58,18 +59,32 @@ def test_drafts_of_processes_that_died_are_swept(
     assert (old.exists(), new.exists()) == (False, True)
 
 
-def test_the_first_thumbnail_asked_for_begins_the_sweeping(
-    visitor: Visitor, parts: Studio, folder: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_draft_that_goes_while_it_is_looked_at_does_not_end_the_sweeping(
+    parts: Studio, tmp_path: Path
 ) -> None:
-    """Once, however many are asked for."""
-    gone = folder / "ab" / f"{'ab' * 32}-160.jpg"
-    gone.parent.mkdir(parents=True, exist_ok=True)
-    gone.write_bytes(b"drawn")
+    shelf = tmp_path / "00"
+    shelf.mkdir()
+    (shelf / "tmpgone").symlink_to(tmp_path / "given its name")
+    (shelf / f"{'00' * 32}-160.jpg").write_bytes(b"drawn")
+    assert sweeping.sweep(tmp_path, parts.database) == 1
+
+
+def test_the_sweeping_begins_with_the_web_whether_or_not_something_is_asked_for(
+    parts: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of both folders, and once, however many applications there are."""
     monkeypatch.setattr(sweeping, "_begun", set[Path]())
+    gone = [tmp_path / name / "ab" / f"{'ab' * 32}-160.jpg" for name in ("thumbnails", "copies")]
+    for path in gone:
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"drawn")
     for _ in range(2):
-        assert visitor.get("/samples/cat.jpg?size=160")[0] == 200
+        sweeping.begin_all(replace(parts, settings=parts.settings.changed(data=tmp_path)))
     deadline = time.monotonic() + 10
-    while gone.exists() and time.monotonic() < deadline:
+    while any(path.exists() for path in gone) and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert not gone.exists()
-    assert sweeping._begun == {folder}
+    assert not any(path.exists() for path in gone)
+    assert len(sweeping._begun) == 2
+    sweeping._begun.clear()
+    create_app(parts.settings)
+    assert {path.name for path in sweeping._begun} == {"thumbnails", "copies"}
