@@ -179,8 +179,9 @@ class Engine(ABC):
     def load_state(self, state: State) -> None:
         """Continue from ``state``, bit for bit on CPU at the same thread count."""
 
-    def snapshot(self, of: Snapshot) -> Output:
-        """The model as it is after this step, or the best so far, as a file; the run goes on.
+    def snapshot(self, of: Snapshot) -> Output | None:
+        """The model as it is after this step, or the best so far, as a file; the run goes on. None
+        where there is none yet.
 
         Asked between steps, of kinds whose :attr:`engines.kind.Kind.snapshots` name it. Two of
         one name hold the same model.

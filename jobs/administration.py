@@ -30,6 +30,7 @@ BY = "administrator"
 
 def drain(session: Session, by: UUID, name: str, reason: str = "") -> None:
     """Let a slot finish what runs in it and take nothing more."""
+    closures.shut_gate(session)  # before the slot's row, as a worker does that closes itself
     before = _slot(session, name)
     if before["drained"]:
         return
@@ -49,6 +50,7 @@ def undrain(session: Session, by: UUID, name: str, reason: str = "") -> None:
 def quarantine(session: Session, by: UUID, name: str, reason: str) -> None:
     """Let a slot take nothing more because it is not trusted; ``reason`` is shown beside it."""
     cause = said(reason, required=True)
+    closures.shut_gate(session)
     before = _slot(session, name)
     if before["drained"] and before["because"] == cause:
         return

@@ -132,16 +132,16 @@ class Courier:
             pause = timedelta(seconds=notices.RETRIES[tried])
             values["due_at"] = func.clock_timestamp() + pause
         with self._database.begin() as session:
-            session.execute(
-                update(Delivery)
-                .where(Delivery.id == row.id)
-                .values(**values)
-                .execution_options(synchronize_session=False)
-            )
-            if disable:
+            if disable:  # first, as whoever removes the webhook does
                 session.execute(
                     update(Webhook)
                     .where(Webhook.id == row.webhook_id)
                     .values(disabled_at=func.clock_timestamp())
                     .execution_options(synchronize_session=False)
                 )
+            session.execute(
+                update(Delivery)
+                .where(Delivery.id == row.id)
+                .values(**values)
+                .execution_options(synchronize_session=False)
+            )

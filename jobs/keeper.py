@@ -301,15 +301,19 @@ def _leads(connection: Connection) -> bool:
 def lead(database: Database, keeper: Keeper, stopping: threading.Event) -> None:
     """Become leader and work until told to stop or until the database goes away."""
     with database.engine.connect() as connection:
-        while not stopping.is_set() and not _leads(connection):
-            stopping.wait(TURN_SECONDS)
-        log.info("this keeper leads")
-        while not stopping.is_set():
-            # Asking proves that the session which holds the lock is still there.
-            connection.execute(text("SELECT 1"))
-            connection.commit()
-            keeper.turn(time.monotonic())
-            stopping.wait(keeper.rest)
+        try:
+            while not stopping.is_set() and not _leads(connection):
+                stopping.wait(TURN_SECONDS)
+            log.info("this keeper leads")
+            while not stopping.is_set():
+                # Asking proves that the session which holds the lock is still there.
+                connection.execute(text("SELECT 1"))
+                connection.commit()
+                keeper.turn(time.monotonic())
+                stopping.wait(keeper.rest)
+        finally:
+            # The lock is its session's: back in the pool it would keep everybody from leading.
+            connection.invalidate()
 
 
 def main() -> int:

@@ -51,6 +51,12 @@ def lock_share(session: Session, owner_id: UUID, resource: str) -> OwnerShare:
     return session.execute(share).scalar_one()
 
 
+def lock_shares(session: Session, owner_id: UUID) -> None:
+    """Lock all shares of an owner, as whoever changes the owner's own row does before that."""
+    mine = select(OwnerShare.resource).where(OwnerShare.owner_id == owner_id)
+    session.execute(mine.order_by(OwnerShare.resource).with_for_update()).all()
+
+
 def lock_job(session: Session, job_id: UUID, owner_id: UUID | None = None) -> Job:
     """Lock a job by the lock order; its state stays as read until the transaction ends.
 

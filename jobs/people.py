@@ -19,6 +19,7 @@ from jobs import accounts, audit, passwords, quotas, second_factor
 from jobs.audit import Action
 from jobs.ids import new_id
 from jobs.models import Invitation, Owner, OwnerShare
+from jobs.moves import lock_shares
 from jobs.refusals import Fault, RefusedError
 from jobs.roles import Access, Role
 
@@ -222,6 +223,7 @@ def disable(session: Session, owner_id: UUID, by: By) -> None:
     others in. Works and jobs stay; what runs finishes, what waits is not started. The last
     administrator stays.
     """
+    lock_shares(session, owner_id)
     owner = get(session, owner_id)
     _check_not_last(session, owner)
     if owner.disabled_at is None:
@@ -234,6 +236,7 @@ def disable(session: Session, owner_id: UUID, by: By) -> None:
 
 def enable(session: Session, owner_id: UUID, by: By) -> None:
     """Open a disabled account again."""
+    lock_shares(session, owner_id)
     owner = get(session, owner_id)
     if owner.disabled_at is not None:
         audit.record(session, by, Action.PERSON_ENABLED, str(owner_id))

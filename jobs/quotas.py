@@ -29,6 +29,7 @@ from jobs.models import (
     Owner,
     OwnerShare,
 )
+from jobs.moves import lock_shares
 from jobs.refusals import Fault, RefusedError
 from jobs.settings import Settings
 
@@ -119,6 +120,7 @@ def change(session: Session, owner_id: UUID, changes: Mapping[str, float | None]
     ]
     if faults:
         raise RefusedError("invalid", faults=faults)
+    lock_shares(session, owner_id)
     row = update(Owner).where(Owner.id == owner_id)
     session.execute(row.values(**changes).execution_options(synchronize_session="fetch"))
     claimed = {name: value for name, value in changes.items() if hasattr(OwnerShare, name)}

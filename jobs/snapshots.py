@@ -63,9 +63,10 @@ def keep(session: Session, hold: Hold, of: Snapshot, work: Work) -> bool:
     if of not in job.snapshots:
         return False
     job.snapshots = [other for other in job.snapshots if other != of]
-    kept = select(func.count()).select_from(File).where(File.job_id == job.id)
-    before = session.scalar(kept.where(File.position >= FIRST_POSITION)) or 0
-    if not session.scalar(kept.where(File.name == work.name)):
+    mine = File.job_id == job.id
+    last = session.scalar(select(func.max(File.position)).where(mine)) or 0
+    known = select(func.count()).select_from(File).where(mine, File.name == work.name)
+    if not session.scalar(known):
         session.execute(
             insert(File).values(
                 id=new_id(),
@@ -73,7 +74,7 @@ def keep(session: Session, hold: Hold, of: Snapshot, work: Work) -> bool:
                 job_id=job.id,
                 sha256=work.stored.sha256,
                 role=work.role,
-                position=FIRST_POSITION + before,
+                position=max(FIRST_POSITION, last + 1),
                 name=work.name,
                 media_type=work.media_type,
             )

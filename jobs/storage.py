@@ -131,12 +131,11 @@ class Storage:
     def _missing(self, sha256: str) -> StorageError:
         """What it means that a stored file is not found.
 
-        Damage; but not where the folder that it was stored in is not there either, which only goes
-        when a network folder is not mounted, nor where it is the place to copy it to that is gone.
+        Damage; but not where nothing is stored at all, as when a network folder is not mounted, nor
+        where it is the place to copy it to that is gone.
         """
-        folder = self._key(sha256).rpartition("/")[0] if self._local else self._root
         try:
-            damaged = not self.holds(sha256) and self._fs.isdir(folder)
+            damaged = not self.holds(sha256) and any(self._fs.ls(self._root, detail=False))
         except OSError:
             damaged = False
         if damaged:

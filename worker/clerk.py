@@ -121,23 +121,23 @@ class Clerk:
 
         self._later(lambda: self._tried("checkpoint", store))
 
-    def keep_snapshot(self, told: dict[str, Any], done: Callable[[], None]) -> None:
-        """Store a model of now, then commit its row; ``done`` is called also where that failed, as
-        the wish then still stands."""
+    def keep_snapshot(self, told: dict[str, Any], done: Callable[[bool], None]) -> None:
+        """Store a model of now, then commit its row; ``done`` hears whether that went well. Where
+        it did not, the wish still stands and the file is gone."""
 
         def store() -> None:
-            path = Path(told["path"])
-            stored = self._storage.put(self._database, path)
+            stored = self._storage.put(self._database, Path(told["path"]))
             work = Work(told["role"], told["name"], told["media_type"], stored)
             with self._database.begin() as session:
                 snapshots.keep(session, self._claim.hold, told["of"], work)
-            path.unlink(missing_ok=True)
 
         def tried() -> None:
+            kept = False
             try:
-                self._tried("model", store)
+                kept = self._tried("model", store)
             finally:
-                done()
+                Path(told["path"]).unlink(missing_ok=True)
+                done(kept)
 
         self._later(tried)
 
@@ -283,13 +283,15 @@ class Clerk:
                 if self._closing.wait(RETRY_SECONDS):
                     raise
 
-    def _tried(self, what: str, store: Callable[[], None]) -> None:
+    def _tried(self, what: str, store: Callable[[], None]) -> bool:
         try:
             store()
         except (DatabaseDownError, StorageError) as failed:
             log.warning("job %s: %s left out: %s", self._claim.hold.job_id, what, failed)
+            return False
+        return True
 
-    def _later(self, act: Callable[[], None]) -> None:
+    def _later(self, act: Callable[[], object]) -> None:
         def guarded() -> None:
             if self._failure is not None:
                 return

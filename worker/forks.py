@@ -91,7 +91,10 @@ class ForkServer:
         """End it; the kernel ends its runners with it."""
         self._process.kill()
         self._process.wait()
-        self._channel.close()
+        # Whoever still listens on another thread hears its end, and who asks later gets no answer.
+        with self._hearing:
+            self._closed = True
+            self._channel.close()
 
     def _hear_until(self, heard: Callable[[], bool], timeout: float) -> None:
         """Take in what the server says until ``heard``, its end, or ``timeout`` seconds."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engines.engine import Engine, Inputs
-from engines.kind import Kind
+from engines.kind import Kind, Snapshot
 from engines.registry import KINDS
 from worker import makings, memory
 from worker.control import Control
@@ -40,6 +40,7 @@ class Run:
         self._checkpoints = Pace.of_checkpoints()
         self._previews = Pace.of_previews()
         self._first_at: float | None = None
+        self._wishes: list[Snapshot] = []
         self.telling = Telling(sender)
 
     def go(self) -> None:
@@ -145,9 +146,15 @@ class Run:
         )
 
     def _hand_out(self) -> None:
-        """Write the models that were asked for, as they are at this step boundary."""
-        for of in self._control.snapshots_wanted():
+        """Write the models that were asked for, as they are at this step boundary; one that is not
+        there yet at a later one."""
+        self._wishes += self._control.snapshots_wanted()
+        asked, self._wishes = self._wishes, []
+        for of in asked:
             output = self._engine.snapshot(of)
+            if output is None:
+                self._wishes.append(of)
+                continue
             log.info("step %s: handed out %s", self._step, output.name)
             told = makings.output(self._folder, 0, output, self._recipe())
             self._sender.send(Say.SNAPSHOT, of=of, **told)

@@ -276,7 +276,7 @@ class Slot:
             self._note_death(claim, unfit)
             return
         log.error("job %s: %s: %s", claim.hold.job_id, reason, unfit, exc_info=unfit)
-        with self._database.begin() as session:
+        with suppress(FenceLostError), self._database.begin() as session:
             lease.stop(session, claim.hold, target, reason, 0.0)
 
     def _note_death(self, claim: Claim, broke: Exception) -> None:

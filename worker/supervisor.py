@@ -30,6 +30,7 @@ TERM_AFTER_SECONDS = 10.0
 KILL_AFTER_SECONDS = 15.0
 LEAVE_AFTER_SECONDS = 18.0
 TICK_SECONDS = 0.25
+SNAPSHOT_AGAIN_SECONDS = 30.0
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ class Supervisor:
         self._ending: Future[None] | None = None
         self._stalled = False
         self._may_ask = bool(KINDS[claim.kind].snapshots)
-        self._snapshots: set[str] = set()
+        self._ask_from: dict[str, float] = {}
         self._stepped, self._began_at_step = False, 0
         left = claim.seconds_left
         self._deadline = math.inf if left is None else boot_clock() + left
@@ -142,7 +143,7 @@ class Supervisor:
                 self._clerk.record_resume(message["step"])
             case Say.SNAPSHOT:
                 of = message["of"]
-                self._clerk.keep_snapshot(message, lambda: self._snapshots.discard(of))
+                self._clerk.keep_snapshot(message, lambda kept: self._may_ask_again(of, kept))
             case Say.FITTED:
                 self._clerk.note_fitted(message["name"], message["value"])
             case Say.DONE | Say.STOPPED as said:
@@ -182,10 +183,14 @@ class Supervisor:
             asked = lease.snapshots_wanted(session, self._claim.hold) if self._may_ask else []
         for of in asked:
             # Until it is stored, or could not be, the wish stands and is told once.
-            if of not in self._snapshots:
-                self._snapshots.add(of)
+            if time.monotonic() >= self._ask_from.get(of, 0.0):
+                self._ask_from[of] = math.inf
                 self._runner.snapshot(of)
         self._obey(wanted)
+
+    def _may_ask_again(self, of: str, kept: bool) -> None:
+        # A storage that is away or full takes no model every second.
+        self._ask_from[of] = time.monotonic() + (0.0 if kept else SNAPSHOT_AGAIN_SECONDS)
 
     def _guarded(self, act: Callable[[], None]) -> bool:
         """Do it; a database that is away is no reason to end healthy work."""

@@ -143,8 +143,9 @@ class GanTraining(Engine):
         """The grid of the best model, the model, its curves and reports."""
         return works.of(self)
 
-    def snapshot(self, of: Snapshot) -> Output:
-        """The average maker of now, or the one that was nearest to the set, with the judge."""
+    def snapshot(self, of: Snapshot) -> Output | None:
+        """The average maker of now, or the one that was nearest to the set once that is measured,
+        with the judge."""
         return works.snapshot(self, of)
 
     @property

@@ -44,15 +44,16 @@ def of(engine: GanTraining) -> Iterable[Output]:
     yield _events(engine, grid)
 
 
-def snapshot(engine: GanTraining, of: Snapshot) -> Output:
+def snapshot(engine: GanTraining, of: Snapshot) -> Output | None:
     """A model of a run that goes on; its name tells the step."""
     if of == "now":
         step, maker = engine.steps_done, engine.pair.average.state_dict()
         measured = [point.value for point in engine.evaluation.curve if point.step == step]
         return _model(engine, f"model-step-{step}", maker, step, *measured[-1:])
     best = engine.evaluation.best
-    step, kid = (best.step, best.value) if best else (0, None)
-    return _model(engine, f"model-best-step-{step}", engine.best, step, kid)
+    if best is None or not best.step:
+        return None  # what was not taught yet is no best
+    return _model(engine, f"model-best-step-{best.step}", engine.best, best.step, best.value)
 
 
 def _model(

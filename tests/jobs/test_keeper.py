@@ -13,9 +13,10 @@ import pytest
 from sqlalchemy import func, select, text, update
 
 from jobs import lease, service, slots
-from jobs.database import Database
-from jobs.keeper import Keeper, Trust
+from jobs.database import Database, DatabaseDownError, connect
+from jobs.keeper import Keeper, Trust, _leads, lead
 from jobs.models import Blob, Job, Slot
+from jobs.settings import Settings
 from jobs.states import Reason, State
 from jobs.storage import Storage
 from tests.commissions import Studio, tiny
@@ -151,6 +152,32 @@ def test_a_storage_that_is_away_keeps_nobody_from_being_rescued(
         clock.now += 1.0
     assert ada.job(lost).state == State.QUEUED
     assert [away.holds(name) for name in names] == [True, False, False]
+
+
+def test_a_leader_that_the_database_fails_gives_up_the_lead(
+    workshop: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else nobody leads, not even itself, until it is started anew."""
+    monkeypatch.setattr("jobs.keeper.LEADER_LOCK", 1_000_003)  # not the running studio's
+
+    class Failing(Keeper):
+        """Its first turn meets a statement that takes too long."""
+
+        def __init__(self) -> None:
+            return None
+
+        def turn(self, now: float) -> None:
+            raise DatabaseDownError("canceling statement due to statement timeout")
+
+    with pytest.raises(DatabaseDownError):
+        lead(workshop, Failing(), threading.Event())
+    other, until = connect(settings), time.monotonic() + 10.0
+    with other.engine.connect() as successor:
+        while not (leads := _leads(successor)) and time.monotonic() < until:
+            pass
+        successor.invalidate()
+    other.close()
+    assert leads
 
 
 def test_a_leader_rescues_however_short_the_lease_is(

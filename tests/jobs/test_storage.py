@@ -85,6 +85,21 @@ def test_a_folder_that_is_not_mounted_is_no_damage(
         shelf.check(sha256)
 
 
+def test_a_lost_shelf_beside_others_is_damage(
+    workshop: Database, shelf: Storage, tmp_path: Path
+) -> None:
+    """The storage is there: waiting would bring nothing back, and a job would wait for ever."""
+    lost, kept = (put(workshop, shelf, tmp_path, content) for content in (b"strokes", b"dots"))
+    assert lost[:2] != kept[:2]
+    for path in stored_files(tmp_path):
+        if path.name == lost:
+            path.unlink()
+            path.parent.rmdir()
+    with pytest.raises(DamagedError):
+        shelf.check(lost)
+    shelf.check(kept)
+
+
 def test_what_is_stored_already_needs_no_room(
     workshop: Database, shelf: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -57,6 +57,15 @@ def test_runners_share_a_parent_but_have_sessions_of_their_own(family: Family) -
     assert os.getsid(other.pid) == other.pid
 
 
+def test_how_a_runner_ended_can_be_asked_after_its_fork_server_was_let_go(family: Family) -> None:
+    """The slot tends its nursery on one thread while the clerk records the end on another."""
+    runner = family.take()
+    family.nursery.close()
+    assert runner.wait(SECONDS)
+    assert runner.cause_of_death() == f"runner {runner.pid} ended with its fork server"
+    assert not runner.was_killed
+
+
 def test_runners_end_with_their_fork_server(family: Family) -> None:
     runner = family.take()
     os.kill(parent_of(runner.pid), signal.SIGKILL)

@@ -10,18 +10,23 @@ from uuid import UUID
 import pytest
 from sqlalchemy import update
 
+from engines import media
 from jobs import causes, lease
 from jobs.database import connect
 from jobs.models import Job
 from jobs.settings import Settings
 from jobs.states import State
-from jobs.storage import Storage
+from jobs.storage import Storage, StorageError
 from tests.commissions import Studio, tiny
 from tests.jobs.conftest import somebody
 from tests.schemas import own_schema
+from worker.clerk import Clerk
+from worker.logbook import Logbook
 from worker.nursery import Nursery
+from worker.protocol import Say
 from worker.slot import Slot
 from worker.slots import SlotSpec
+from worker.supervisor import Supervisor
 
 
 class Standby:
@@ -95,3 +100,45 @@ def test_trouble_of_the_machine_is_no_death_of_the_job(
     assert not turn(slot)
     job = person.job(waiting)
     assert (job.state, job.reason, job.deaths) == (State.QUEUED, "worker_lost", 0)
+
+
+def test_a_model_that_cannot_be_stored_leaves_no_file_and_is_not_asked_for_every_second(
+    person: Studio, waiting: UUID, tmp_path: Path
+) -> None:
+    """Else a storage that is away would fill the machine's own disk, and end a healthy run."""
+
+    class Away(Storage):
+        """Takes nothing."""
+
+        def put(self, database: Any, source: Path) -> Any:
+            raise StorageError("out of reach")
+
+    class Mute:
+        """A runner that hears."""
+
+        heard: list[str] = []  # noqa: RUF012  (one runner)
+
+        def snapshot(self, of: str) -> None:
+            self.heard.append(of)
+
+    with person.database.begin() as session:
+        claim = lease.claim(session, "cpu:0@test", "cpu", 60.0, 100)
+    assert claim is not None
+    with person.database.begin() as session:
+        session.execute(update(Job).where(Job.id == waiting).values(snapshots=["now"]))
+    logbook = Logbook(tmp_path / "log", 1)
+    clerk = Clerk(person.database, Away(str(tmp_path / "away")), claim, logbook)
+    runner = Mute()
+    watching = Supervisor(
+        person.database, claim, cast(Any, runner), clerk, lease_seconds=60.0, stall_seconds=60.0
+    )
+    watching._may_ask = True
+    made = tmp_path / "model.safetensors"
+    made.write_bytes(b"weights")
+    watching._look()
+    told = {"is": Say.SNAPSHOT, "of": "now", "path": str(made), "role": "model", "name": made.name}
+    watching._hear({**told, "media_type": media.MODEL})
+    clerk.close()
+    watching._look()
+    assert runner.heard == ["now"]
+    assert not made.exists()
