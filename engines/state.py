@@ -35,14 +35,17 @@ class State:
 def same_params(state: State, params: Params) -> None:
     """Refuse a state of other parameters; :class:`StateError` names the first that differs.
 
-    ``state.facts["params"]`` must hold the dump of the parameters it was made with.
+    ``state.facts["params"]`` must hold the dump of the parameters it was made with. A parameter
+    that a later version brought is at its default there, which means: as before.
     """
-    ours, theirs = params.model_dump(mode="json"), state.facts.get("params", {})
+    ours, theirs = params.model_dump(mode="json"), state.facts.get("params")
+    if not isinstance(theirs, dict):
+        raise StateError("the state does not say with which parameters it was made")
+    usual = {name: field.default for name, field in type(params).model_fields.items()}
     for name in sorted({*ours, *theirs}):
-        if ours.get(name) != theirs.get(name):
-            raise StateError(
-                f"{name} is {ours.get(name)!r} here and {theirs.get(name)!r} in the state"
-            )
+        known = theirs.get(name, usual.get(name))
+        if ours.get(name) != known:
+            raise StateError(f"{name} is {ours.get(name)!r} here and {known!r} in the state")
 
 
 def generator(seed: int, stream: str, step: int, device: str = "cpu") -> torch.Generator:

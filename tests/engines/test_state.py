@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from engines import state
+from engines.kind import Params
 from engines.state import State, StateError, generator
 
 
@@ -72,6 +73,27 @@ def test_tensors_of_others_are_a_state_error(tmp_path: Path) -> None:
 def test_a_missing_file_is_a_state_error(tmp_path: Path) -> None:
     with pytest.raises(StateError):
         state.load(tmp_path / "nothing")
+
+
+class Few(Params):
+    """What an engine of an early version was given."""
+
+    steps: int
+
+
+class More(Few):
+    """The same, and what a later version brought."""
+
+    variety: float = 0.0
+
+
+def test_a_state_goes_on_after_an_upgrade_that_brought_a_parameter_at_its_usual_value() -> None:
+    early = State(1, {}, {"params": Few(steps=5).model_dump(mode="json")})
+    state.same_params(early, More(steps=5))
+    with pytest.raises(StateError, match=r"variety is 1.0 here and 0.0 in the state"):
+        state.same_params(early, More(steps=5, variety=1.0))
+    with pytest.raises(StateError, match="does not say"):
+        state.same_params(State(1, {}, {}), More(steps=5))
 
 
 def test_draws_depend_on_seed_stream_and_step_alone() -> None:
