@@ -25,15 +25,15 @@ ISSUER = "Atelier"
 
 
 def begin(session: Session, owner_id: UUID) -> tuple[str, str]:
-    """A new secret (base32) and its ``otpauth:`` address; it counts once a code confirms it.
+    """A new secret (base32) and its ``otpauth:`` address; it counts once a code confirms it, and
+    is told in this answer alone: one that was begun before counts no more.
 
     Raises :class:`RefusedError` (``second_factor_on``) where there is one already.
     """
     owner = _owner(session, owner_id)
     if owner.totp_secret is not None:
         raise RefusedError("second_factor_on")
-    if owner.totp_pending is None:
-        owner.totp_pending = pyotp.random_base32()
+    owner.totp_pending = pyotp.random_base32()
     return owner.totp_pending, address(owner.totp_pending, owner.name)
 
 

@@ -76,7 +76,8 @@ def prove_code(database: Database, owner_id: UUID, code: str) -> None:
 
 
 def prove_password(database: Database, owner_id: UUID, password: str) -> None:
-    """Ask again for the password of somebody signed in; tries are bounded as at the sign-in.
+    """Ask again for the password of somebody signed in; tries are bounded as at the sign-in, but
+    counted apart from it: strangers who guess there keep nobody from their own account.
 
     Raises :class:`RefusedError`; ``no_password`` for whoever never had one (the owner of a local
     studio): a token alone must not make the account another's.
@@ -85,12 +86,12 @@ def prove_password(database: Database, owner_id: UUID, password: str) -> None:
         owner = people.get(session, owner_id)
         if owner.password is None:
             raise RefusedError("no_password", name=owner.name)
-        attempts.begin(session, "account", people.fold(owner.name), attempts.ACCOUNT)
+        attempts.begin(session, "own password", str(owner_id), attempts.ACCOUNT)
     if not passwords.matches(owner.password, password):
         fault = Fault("/current_password", "wrong_password")
         raise RefusedError("invalid", faults=[fault])
     with database.begin() as session:
-        attempts.forgive(session, "account", people.fold(owner.name))
+        attempts.forgive(session, "own password", str(owner_id))
 
 
 def change_password(
@@ -133,4 +134,5 @@ def _begin_session(session: Session, owner_id: UUID, half: bool) -> str:
 
 def _set_password(session: Session, owner_id: UUID, password: str) -> None:
     row = update(Owner).where(Owner.id == owner_id)
-    session.execute(row.values(password=passwords.hashed(password)))
+    # A second factor that was begun with another password is not to be confirmed with this one.
+    session.execute(row.values(password=passwords.hashed(password), totp_pending=None))

@@ -155,7 +155,8 @@ def delete(session: Session, owner_id: UUID, model_id: UUID) -> None:
         more = ["..."] if len(users) > USERS_NAMED else []
         raise RefusedError("model_in_use", users=", ".join([*users[:USERS_NAMED], *more]))
     if row.job_id is not None and row.position < snapshots.FIRST_POSITION:
-        works = select(func.count()).select_from(File).where(File.job_id == row.job_id)
+        final = (File.job_id == row.job_id) & (File.position < snapshots.FIRST_POSITION)
+        works = select(func.count()).select_from(File).where(final)
         if session.execute(works).scalar_one() == 1:
             raise RefusedError("only_work", job=row.job_id)
     about = {"name": row.name, "job": str(row.job_id or ""), "sha256": row.sha256}

@@ -78,6 +78,20 @@ def test_what_is_asked_for_is_kept_once_beside_the_works_of_the_end(ada: Studio)
         trained.delete(session, ada.owner, works[2].id)
 
 
+def test_a_model_of_the_way_does_not_make_that_of_the_end_one_of_several(ada: Studio) -> None:
+    job_id = training(ada)
+    held = claimed(ada.database)
+    ask(ada, job_id)
+    assert keep(ada, held)
+    with ada.database.begin() as session:
+        lease.finish(session, held.hold, [replace(MODEL, name="model.safetensors")], 1.0)
+    end, way = ada.outputs(job_id)
+    with pytest.raises(RefusedError, match="only_work"), ada.database.begin() as session:
+        trained.delete(session, ada.owner, end.id)
+    with ada.database.begin() as session:
+        trained.delete(session, ada.owner, way.id)
+
+
 def test_a_wish_outlives_the_attempt_that_did_not_fulfil_it(ada: Studio) -> None:
     job_id = training(ada)
     lost = claimed(ada.database)

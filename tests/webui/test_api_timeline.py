@@ -110,6 +110,16 @@ def test_nothing_new_is_an_empty_304_and_something_new_is_not(
     assert "Retry-After" not in caller.get(address).headers
 
 
+def test_figures_in_one_language_are_not_taken_for_those_in_another(
+    caller: Caller, claim: Claim
+) -> None:
+    address = f"/jobs/{claim.hold.job_id}/metrics"
+    known = caller.get(address, headers={"Accept-Language": "en"}).headers["ETag"]
+    for language, status in (("en", 304), ("zh", 200)):
+        shown = {"If-None-Match": known, "Accept-Language": language}
+        assert caller.get(address, headers=shown).status_code == status, language
+
+
 def test_pictures_are_listed_by_step_with_the_best_and_cached_for_good(
     caller: Caller, claim: Claim
 ) -> None:

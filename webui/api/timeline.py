@@ -16,6 +16,7 @@ from webui.api import reading, shapes
 from webui.api.files import stored_bytes
 from webui.curves import in_order
 from webui.studio import owner_id, studio
+from webui.texts import language
 
 timeline = Blueprint("timeline", __name__, url_prefix="/api/v1/jobs")
 POINTS = range(4, 20_001)
@@ -32,7 +33,8 @@ def figures(job_id: str) -> Response:
     last = _within("last", metrics.NO_END - 1, range(metrics.NO_END))
     with studio().database.begin() as session:
         row = service.get(session, owner_id(), reading.id_of(job_id))
-        tag = metrics.version(session, row.id)
+        # What the figures are called is told in the reader's language.
+        tag = f"{metrics.version(session, row.id)}-{language()}"
         if request.if_none_match.contains_weak(tag):
             return _answered(Response(status=304), row, tag)
         columns = metrics.read(session, row.id, first, last)
