@@ -1,6 +1,7 @@
 """The one way a job changes its state: a guarded UPDATE and its event, in one transaction.
 
-Lock order everywhere: the owner's share first, then the job. Whoever holds the share of
+Lock order everywhere: the gate of :mod:`jobs.closures`, the owner's share, the job, and last what
+belongs to the owner, such as the owner's own row, slots and webhooks. Whoever holds the share of
 (owner, resource) sees no state of those jobs change, so counts and rows cannot drift apart.
 """
 
