@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from engines.gan_training.kind import GanTrainingParams
 from engines.state import State, StateError
@@ -42,9 +41,11 @@ def settled(params: GanTrainingParams, step: int) -> bool:
     return not params.innovation or risen(step - 1, params.steps) == 1
 
 
-def share(dial: float) -> float:
-    """The share of real pictures that are blended: none at 0, half at 1, two thirds at 2."""
-    return dial / (1 + dial)
+def shares(dial: float) -> tuple[float, float]:
+    """Shares of the real pictures that get a first and a second piece of others: none at 0, a half
+    and a quarter at 1, all from 2 on."""
+    first = min(dial / 2, 1.0)
+    return first, first**2
 
 
 def boxes(n: int, side: int, share: float, draws: torch.Generator) -> Tensor:
@@ -56,7 +57,7 @@ def boxes(n: int, side: int, share: float, draws: torch.Generator) -> Tensor:
     return torch.stack([top, top + long, left, left + long], 1)
 
 
-def blended(pictures: Tensor, labels: Tensor, styles: int, box: Tensor) -> tuple[Tensor, Tensor]:
+def blended(pictures: Tensor, styles: Tensor, box: Tensor) -> tuple[Tensor, Tensor]:
     """Pictures (N, 3, S, S) with a ``box`` of the one before each, and their styles (N, K) by area.
 
     CutMix (Yun et al. 2019).
@@ -66,9 +67,8 @@ def blended(pictures: Tensor, labels: Tensor, styles: int, box: Tensor) -> tuple
     columns = (along >= box[:, 2:3]) & (along < box[:, 3:])
     inside = rows[:, :, None] & columns[:, None, :]
     found = torch.where(inside[:, None], pictures.roll(1, 0), pictures)
-    own = functional.one_hot(labels, styles).float()
     area = inside.float().mean((1, 2))[:, None]
-    return found, own.lerp(own.roll(1, 0), area)
+    return found, styles.lerp(styles.roll(1, 0), area)
 
 
 def same_rule(state: State, params: GanTrainingParams) -> None:

@@ -86,9 +86,11 @@ class Lesson:
         dial = self._params.innovation * innovation.risen(step, self._params.steps)
         real, styles = batch.scaled(device), None
         if self._params.innovation and labels is not None:
+            styles = functional.one_hot(labels, len(self._config.labels)).float()
             side, draws = self._params.resolution, self._draws("blends", step)
-            box = innovation.boxes(n, side, innovation.share(dial), draws).to(device)
-            real, styles = innovation.blended(real, labels, len(self._config.labels), box)
+            for share in innovation.shares(dial):
+                box = innovation.boxes(n, side, share, draws).to(device)
+                real, styles = innovation.blended(real, styles, box)
         z = z.to(device)
         return [
             _Piece(

@@ -52,20 +52,22 @@ def test_a_blend_is_of_each_style_by_its_area() -> None:
     labels = torch.tensor([0, 1, 2, 2])
     plain = labels[:, None, None, None].float().expand(4, 3, 16, 16)
     box = innovation.boxes(4, 16, 1.0, state.generator(0, "boxes", 0))
-    found, styles = innovation.blended(plain, labels, 3, box)
+    own = torch.nn.functional.one_hot(labels, 3).float()
+    found, styles = innovation.blended(plain, own, box)
     assert not torch.equal(found, plain)
     for style in range(3):
         torch.testing.assert_close(styles[:, style], (found == style).float().mean((1, 2, 3)))
 
 
 def test_so_many_pictures_are_blended_as_the_dial_says() -> None:
-    for dial, share in ((0.0, 0.0), (1.0, 0.5), (2.0, 2 / 3)):
-        drawn = innovation.share(dial), state.generator(0, "boxes", 0)
-        box = innovation.boxes(4000, 32, *drawn)
-        assert box.min() >= 0
-        assert box.max() <= 32
-        blended = (box[:, 1] > box[:, 0]) & (box[:, 3] > box[:, 2])
-        assert float(blended.float().mean()) == pytest.approx(share, abs=0.04)
+    draws = state.generator(0, "boxes", 0)
+    for dial, *due in ((0.0, 0.0, 0.0), (1.0, 1 / 2, 1 / 4), (2.0, 1.0, 1.0)):
+        for share, expected in zip(innovation.shares(dial), due, strict=True):
+            box = innovation.boxes(4000, 32, share, draws)
+            assert box.min() >= 0
+            assert box.max() <= 32
+            blended = (box[:, 1] > box[:, 0]) & (box[:, 3] > box[:, 2])
+            assert float(blended.float().mean()) == pytest.approx(expected, abs=0.04)
 
 
 def test_a_wish_is_as_long_as_the_verdicts_gradient_for_every_picture() -> None:

@@ -184,8 +184,10 @@ def _two_passes(params: GanTrainingParams, pair: Pair, batch: Batch, usual: torc
     made = pair.maker(z)
     if params.innovation and labels is not None:
         draws = state.generator(params.seed, "blends", LAST)
-        box = innovation.boxes(4, 32, innovation.share(params.innovation), draws)
-        real, styles = innovation.blended(real, labels, len(STYLES), box)
+        styles = torch.nn.functional.one_hot(labels, len(STYLES)).float()
+        for share in innovation.shares(params.innovation):
+            box = innovation.boxes(4, 32, share, draws)
+            real, styles = innovation.blended(real, styles, box)
     said, of_made = pair.judge(real), pair.judge(made.detach())
     total = loss.of_real(said.verdict).mean() + loss.of_made(of_made.verdict).mean()
     if params.innovation:

@@ -49,6 +49,7 @@ SMALL = Run(
         "batch": 16,
         "steps": 2400,
         "conditional": True,
+        "variety": 1.0,
         "maker_rate": 6e-4,
         "judge_rate": 6e-4,
         "policies": ["translation", "cutout"],
