@@ -106,9 +106,19 @@ class Studio(Administration, Collecting, Keeping, People, Telling):
         """Try a failed or canceled job again, from its newest checkpoint or the start."""
         return self._act(job_id, "/retry", query={"from": "start"} if from_start else None)
 
-    def rerun(self, job_id: str, changes: Mapping[str, Any], key: str | None = None) -> Job:
-        """Commission a new job like this one with some parameters changed."""
-        return self._order(f"/jobs/{_segment(job_id)}/rerun", {"params": dict(changes)}, key)
+    def rerun(
+        self,
+        job_id: str,
+        changes: Mapping[str, Any],
+        key: str | None = None,
+        webhook: str | None = None,
+    ) -> Job:
+        """Commission a new job like this one with some parameters changed; ``key`` and ``webhook``
+        as of :meth:`submit`."""
+        order: dict[str, Any] = {"params": dict(changes)}
+        if webhook is not None:
+            order["webhook"] = webhook
+        return self._order(f"/jobs/{_segment(job_id)}/rerun", order, key)
 
     def snapshot(self, job_id: str, of: Literal["now", "best"] = "now") -> Job:
         """Ask a run for its model of now, or the best so far; it comes among the outputs."""

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, exists, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -24,7 +24,7 @@ from jobs import attempts
 from jobs.ids import new_id
 from jobs.models import Delivery, Job, NoticeWish, Webhook
 from jobs.refusals import Fault, RefusedError
-from jobs.states import State
+from jobs.states import ENDED, State
 
 # The schedule of Standard Webhooks 1.0, in seconds after the attempt before; the first at once.
 RETRIES = (0, 5, 300, 1800, 7200, 18_000, 36_000)
@@ -85,27 +85,78 @@ def webhooks(session: Session, owner_id: UUID) -> Sequence[Webhook]:
 
 
 def add_webhook(session: Session, owner_id: UUID, url: str) -> Webhook:
-    """A new webhook with a secret of its own. Raises :class:`RefusedError`."""
-    return _add(session, owner_id, url, of_jobs=False, pointer="/url")
-
-
-def webhook_of_job(session: Session, owner_id: UUID, url: str) -> tuple[Webhook, bool]:
-    """The webhook for a job that names ``url``, and whether it is new: then its secret is to be
-    shown. Jobs that name the same address share it. Raises :class:`RefusedError`.
+    """A new webhook with a secret of its own; one that only jobs named until now goes on under its
+    secret as one for all. Raises :class:`RefusedError`.
     """
-    known = [hook for hook in webhooks(session, owner_id) if hook.url == url]
-    if known:
-        return known[0], False
-    return _add(session, owner_id, url, of_jobs=True, pointer="/webhook"), True
+    _hold(session, owner_id)
+    known = webhooks(session, owner_id)
+    _check(url, sum(not hook.of_jobs for hook in known), WEBHOOKS_EACH, "/url")
+    for hook in known:
+        if hook.of_jobs and hook.url == url:
+            hook.of_jobs, hook.disabled_at = False, None
+            return hook
+    return _add(session, owner_id, url, of_jobs=False)
 
 
-def _add(session: Session, owner_id: UUID, url: str, of_jobs: bool, pointer: str) -> Webhook:
+def webhook_of_job(session: Session, owner_id: UUID, url: str) -> Webhook:
+    """The webhook for a job that names ``url``; jobs that name the same address share it. One that
+    was ended by its receiver is called again. Raises :class:`RefusedError`.
+    """
+    _hold(session, owner_id)
+    known = webhooks(session, owner_id)
+    for hook in sorted(known, key=lambda hook: hook.disabled_at is not None):
+        if hook.url == url:
+            hook.disabled_at = None
+            return hook
+    used = sum(hook.of_jobs for hook in known)
+    if used >= JOB_WEBHOOKS_EACH:
+        used -= _forget_unneeded(session, owner_id)
+    _check(url, used, JOB_WEBHOOKS_EACH, "/webhook")
+    return _add(session, owner_id, url, of_jobs=True)
+
+
+def secret_to_tell(session: Session, job: Job) -> str | None:
+    """The secret of a webhook that ``job`` was the first to name, until something is signed with
+    it: whoever lost the answer may send the order again."""
+    hook = session.get(Webhook, job.webhook_id) if job.webhook_id else None
+    if hook is None or not hook.of_jobs:
+        return None
+    named = select(Job.id).where(Job.owner_id == job.owner_id, Job.webhook_id == hook.id)
+    first = session.scalars(named.order_by(Job.id).limit(1)).one()
+    signed = select(Delivery.id).where(Delivery.webhook_id == hook.id).limit(1)
+    return hook.secret if first == job.id and session.scalar(signed) is None else None
+
+
+def _hold(session: Session, owner_id: UUID) -> None:
+    # Two at once would both find that an address is new.
+    key = func.hashtextextended(f"{owner_id}/webhooks", 0)
+    session.execute(select(func.pg_advisory_xact_lock(key)))
+
+
+def _forget_unneeded(session: Session, owner_id: UUID) -> int:
+    """Forget the oldest webhook that only jobs named which have ended and been told."""
+    ended = [str(state) for state in ENDED]
+    names_it = Job.webhook_id == Webhook.id
+    needed = exists().where(Job.owner_id == owner_id, names_it, Job.state.not_in(ended))
+    to_tell = exists().where(Delivery.webhook_id == Webhook.id, Delivery.state == "waiting")
+    mine = select(Webhook.id).where(Webhook.owner_id == owner_id, Webhook.of_jobs)
+    query = mine.where(~needed, ~to_tell).order_by(Webhook.id).limit(1).with_for_update()
+    oldest = session.scalar(query)
+    if oldest is None:
+        return 0
+    remove_webhook(session, owner_id, oldest)
+    return 1
+
+
+def _check(url: str, used: int, most: int, pointer: str) -> None:
     if not _can_be_called(url):
         raise RefusedError("invalid", faults=[Fault(pointer, "not_a_url", {"value": url[:80]})])
-    most = JOB_WEBHOOKS_EACH if of_jobs else WEBHOOKS_EACH
-    if sum(hook.of_jobs == of_jobs for hook in webhooks(session, owner_id)) >= most:
+    if used >= most:
         limits = {"value": most + 1, "limit": most}
         raise RefusedError("invalid", faults=[Fault(pointer, "too_many", limits)])
+
+
+def _add(session: Session, owner_id: UUID, url: str, of_jobs: bool) -> Webhook:
     secret = SECRET_PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
     row = {"id": new_id(), "owner_id": owner_id, "url": url, "secret": secret, "of_jobs": of_jobs}
     return session.execute(insert(Webhook).values(row).returning(Webhook)).scalar_one()
@@ -124,6 +175,7 @@ def _can_be_called(url: str) -> bool:
 
 def remove_webhook(session: Session, owner_id: UUID, webhook_id: UUID) -> None:
     """Forget a webhook and what was to be delivered to it. Raises :class:`RefusedError`."""
+    _hold(session, owner_id)
     mine = (Webhook.id == webhook_id) & (Webhook.owner_id == owner_id)
     if session.execute(select(Webhook.id).where(mine).with_for_update()).first() is None:
         raise RefusedError("unknown_webhook")

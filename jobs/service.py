@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from engines import media
 from engines.kind import Kind, Params
 from engines.registry import KINDS
-from jobs import awaiting, closures, quotas
+from jobs import awaiting, closures, notices, quotas
 from jobs.models import Checkpoint, Dataset, File, IdempotencyKey, Job, Slot
 from jobs.moves import UnknownJobError, enter, lock_job, lock_share, move, note
 from jobs.refusals import Fault, RefusedError
@@ -46,7 +46,7 @@ class Order:
     parent_id: UUID | None = None
     deadline_at: datetime | None = None
     idempotency_key: str | None = None
-    webhook_id: UUID | None = None
+    webhook: str | None = None
 
 
 def submit(session: Session, owner_id: UUID, order: Order, settings: Settings) -> Job:
@@ -180,8 +180,10 @@ def rerun(
     changes: Mapping[str, Any],
     settings: Settings,
     idempotency_key: str | None = None,
+    webhook: str | None = None,
 ) -> Job:
-    """Commission a new job like ``job_id``, with some parameters changed."""
+    """Commission a new job like ``job_id``, with some parameters changed; it names a webhook of its
+    own or none."""
     parent = get(session, owner_id, job_id)
     order = Order(
         kind=parent.kind,
@@ -190,6 +192,7 @@ def rerun(
         tags=parent.tags,
         parent_id=parent.id,
         idempotency_key=idempotency_key,
+        webhook=webhook,
     )
     return submit(session, owner_id, order, settings)
 
@@ -314,6 +317,7 @@ def _insert(
     inputs: dict[str, str | None],
     resource: str,
 ) -> Job:
+    hook = notices.webhook_of_job(session, owner_id, order.webhook) if order.webhook else None
     return enter(
         session,
         owner_id,
@@ -326,7 +330,7 @@ def _insert(
         tags=list(order.tags),
         parent_id=order.parent_id,
         deadline_at=order.deadline_at,
-        webhook_id=order.webhook_id,
+        webhook_id=hook.id if hook else None,
     )
 
 
@@ -356,6 +360,6 @@ def _order_digest(order: Order) -> bytes:
         "parent": str(order.parent_id),
         "deadline": str(order.deadline_at),
     }
-    if order.webhook_id is not None:
-        asked["webhook"] = str(order.webhook_id)
+    if order.webhook:
+        asked["webhook"] = order.webhook
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).digest()

@@ -15,6 +15,7 @@ import hmac
 import ipaddress
 import logging
 import socket
+import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -23,7 +24,7 @@ from http.client import HTTPException
 from urllib.parse import urlsplit
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
 # Until there is a connection, between two pieces of an answer, and for the whole of it: who sends
 # a byte now and then must not keep the courier from everybody else's deliveries.
@@ -39,6 +40,10 @@ UNREACHABLE = (
     "%(host)s cannot be called: it has no address, or one that is not public. The administrator"
     " may allow such with ATELIER_WEBHOOK_PRIVATE=yes."
 )
+# Nor which ports answer: the words of a failed connection name both.
+TOO_SLOW = "No answer came in time."
+UNSAFE = "No safe connection came about; is the certificate in order?"
+BROKEN = "The connection failed, or broke off before an answer."
 log = logging.getLogger(__name__)
 
 
@@ -113,9 +118,18 @@ def send(target: Target, headers: Mapping[str, str], body: bytes) -> int:
             # What it says is nobody's concern, however long it is.
             return connection.getresponse().status
     except (HTTPError, HTTPException, OSError) as failed:
-        raise UndeliverableError(f"{type(failed).__name__}: {failed}"[:500]) from None
+        log.info("%s at %s: %s: %s", target.host, target.address, type(failed).__name__, failed)
+        raise UndeliverableError(_told(failed)) from None
     finally:
         connection.close()
+
+
+def _told(failed: Exception) -> str:
+    if isinstance(failed, NewConnectionError):  # for urllib3 a kind of ConnectTimeoutError
+        return BROKEN
+    if isinstance(failed, ConnectTimeoutError | TimeoutError):
+        return TOO_SLOW
+    return UNSAFE if isinstance(failed, ssl.SSLError) else BROKEN
 
 
 def _connection(target: Target) -> HTTPConnection:

@@ -158,10 +158,14 @@ def retry(job_id: str, from_start: bool, as_json: bool) -> None:
 @click.command()
 @job_argument
 @click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="A changed parameter.")
+@click.option("--webhook", metavar="URL", help="An address that is told of its end.")
 @json_option
-def rerun(job_id: str, changes: tuple[str, ...], as_json: bool) -> None:
+def rerun(job_id: str, changes: tuple[str, ...], webhook: str | None, as_json: bool) -> None:
     """Commission a new job like this one, with some parameters changed."""
-    _tell(connect().rerun(job_id, dict(map(_change, changes))), as_json)
+    job = connect().rerun(job_id, dict(map(_change, changes)), webhook=webhook)
+    _tell(job, as_json)
+    if not as_json and (secret := job.get("webhook_secret")):
+        click.echo(f"webhook secret, shown this once: {secret}")
 
 
 @click.command()

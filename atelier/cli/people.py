@@ -144,9 +144,13 @@ def role(name: str, role: str, as_json: bool) -> None:
 def narrow_tokens(name: str, access: str) -> None:
     """Let somebody's tokens for programs reach no further, on the studio's own machine."""
     from atelier.founding import narrow_tokens as narrow
-    from jobs.settings import Settings
 
-    narrowed = narrow(Settings.read(), name, access)
+    here = _here()
+    if here is None:
+        raise click.UsageError(
+            "Tokens are narrowed on the studio's own machine alone. There, leave ATELIER_URL unset."
+        )
+    narrowed = narrow(here, name, access)
     click.echo(f"Tokens narrowed to {access}: {narrowed}.")
 
 
@@ -211,10 +215,16 @@ def _here() -> Settings | None:
 
 
 def _named(name: str) -> Person:
-    for person in connect().people():
-        if name.casefold() in (person["name"].casefold(), person["id"]):
-            return person
-    raise click.UsageError(f"Nobody here is called {name!r}. See: atelier admin people")
+    known, asked = connect().people(), name.strip().lower()  # as the studio folds names
+    found = [person for person in known if person["id"] == asked] or [
+        person for person in known if person["name"].strip().lower() == asked
+    ]
+    if not found:
+        raise click.UsageError(f"Nobody here is called {name!r}. See: atelier admin people")
+    if len(found) > 1:
+        ids = ", ".join(person["id"] for person in found)
+        raise click.UsageError(f"Several are called {name!r}. Name one by id: {ids}")
+    return found[0]
 
 
 def _change(name: str, as_json: bool, **changes: Any) -> None:

@@ -254,10 +254,9 @@ def test_a_webhook_of_one_job_is_told_of_its_end_however_short_it_was(
     wants(ada, long_seconds=3600)
     long = hook(ada, receiver.url + "/long")
     with ada.database.begin() as session:
-        mine, is_new = notices.webhook_of_job(session, ada.owner, receiver.url + "/mine")
-        again, again_is_new = notices.webhook_of_job(session, ada.owner, mine.url)
-        known, known_is_new = notices.webhook_of_job(session, ada.owner, long.url)
-    assert (is_new, again_is_new, known_is_new) == (True, False, False)
+        mine = notices.webhook_of_job(session, ada.owner, receiver.url + "/mine")
+        again = notices.webhook_of_job(session, ada.owner, mine.url)
+        known = notices.webhook_of_job(session, ada.owner, long.url)
     assert (again.id, known.id) == (mine.id, long.id)
     ended(ada, tmp_path)
     quiet, job = order(ada), order(ada)
@@ -282,6 +281,57 @@ def test_a_webhook_of_one_job_is_told_of_its_end_however_short_it_was(
         assert notices.deliveries(session, ada.owner) == [], "who was removed is told nothing"
 
 
+def test_a_job_that_names_an_ended_webhook_has_it_called_again(ada: Studio) -> None:
+    with ada.database.begin() as session:
+        ended_by_410 = notices.webhook_of_job(session, ada.owner, "https://host.example/")
+        session.execute(text("UPDATE webhook SET disabled_at = now()"))
+        session.refresh(ended_by_410)
+        again = notices.webhook_of_job(session, ada.owner, "https://host.example/")
+        assert (again.id, again.disabled_at) == (ended_by_410.id, None)
+
+
+def test_an_address_of_jobs_becomes_one_for_all_under_its_secret(ada: Studio) -> None:
+    with ada.database.begin() as session:
+        of_jobs = notices.webhook_of_job(session, ada.owner, "https://host.example/")
+        general = notices.add_webhook(session, ada.owner, of_jobs.url)
+        assert (general.id, general.of_jobs) == (of_jobs.id, False)
+        assert len(notices.webhooks(session, ada.owner)) == 1
+
+
+def test_addresses_of_jobs_that_ended_make_room_for_those_of_others(
+    ada: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notices, "JOB_WEBHOOKS_EACH", 2)
+    waiting, other = order(ada), order(ada)
+    with ada.database.begin() as session:
+        needed, told = (
+            notices.webhook_of_job(session, ada.owner, f"https://host.example/{number}")
+            for number in range(2)
+        )
+        session.get_one(Job, waiting).webhook_id = needed.id
+        session.get_one(Job, other).webhook_id = told.id
+    third = "https://host.example/3"
+    with pytest.raises(RefusedError, match="too_many"), ada.database.begin() as session:
+        notices.webhook_of_job(session, ada.owner, third)
+    ada.ask(service.cancel, other)
+    with pytest.raises(RefusedError, match="too_many"), ada.database.begin() as session:
+        notices.webhook_of_job(session, ada.owner, third)
+    with ada.database.begin() as session:
+        session.execute(text("UPDATE delivery SET state = 'delivered'"))
+        notices.webhook_of_job(session, ada.owner, third)
+        left = {hook.url for hook in notices.webhooks(session, ada.owner)}
+    assert left == {needed.url, third}
+
+
+def test_one_address_named_by_two_orders_at_once_has_one_secret(ada: Studio) -> None:
+    def name(_: int) -> str:
+        with ada.database.begin() as session:
+            return notices.webhook_of_job(session, ada.owner, "https://host.example/").secret
+
+    with ThreadPoolExecutor(4) as at_once:
+        assert len(set(at_once.map(name, range(8)))) == 1
+
+
 @pytest.mark.parametrize(
     ("address", "public"),
     [
@@ -296,6 +346,20 @@ def test_a_webhook_of_one_job_is_told_of_its_end_however_short_it_was(
 )
 def test_which_addresses_are_public(address: str, public: bool) -> None:
     assert webhooks.is_public(address) is public
+
+
+def test_a_failed_connection_tells_its_owner_neither_address_nor_port(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    caplog.set_level("INFO", "jobs.webhooks")
+    for scheme in ("http", "https"):
+        target = webhooks.Target(scheme, "host.example", "127.0.0.1", port, "/")
+        with pytest.raises(UndeliverableError) as told:
+            webhooks.send(target, {}, b"{}")
+        assert str(told.value) == webhooks.BROKEN
+    assert f"{port}" in caplog.text or "127.0.0.1" in caplog.text
 
 
 def test_an_answer_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,9 +8,10 @@ import pyotp
 import pytest
 from sqlalchemy import insert, select
 
-from jobs import accounts, passwords, people
+from jobs import accounts, attempts, passwords, people, signing_in
 from jobs.ids import new_id
 from jobs.models import File
+from jobs.refusals import RefusedError
 from jobs.roles import Access
 from tests.webui.quiet import Caller, Quiet, png, problem
 
@@ -147,6 +148,37 @@ def test_a_second_factor_is_turned_on_with_the_password_alone(quiet: Quiet, call
         for number in range(7)
     ]
     assert (answers[:5], answers[-1]) == ([422] * 5, 429), "a password can be guessed here"
+
+
+def test_a_second_factor_begun_with_another_password_is_not_confirmed(
+    quiet: Quiet, caller: Caller
+) -> None:
+    new = "correct zebra battery staple"
+    with quiet.database.begin() as session:
+        people.get(session, caller.owner).password = passwords.hashed(PASSWORD)
+    known = {"current_password": PASSWORD}
+    first, second = (
+        caller.post("/me/second-factor", json=known).get_json()["secret"] for _ in range(2)
+    )
+    assert first != second, "a secret that somebody has seen is told again"
+    assert caller.post("/me/password", json={**known, "new_password": new}).status_code == 204
+    with quiet.database.begin() as session:
+        assert people.get(session, caller.owner).totp_pending is None
+    code = {"code": pyotp.TOTP(second).now(), "current_password": new}
+    problem(caller.post("/me/second-factor/confirm", json=code), 422, "invalid", "/code")
+
+
+def test_who_guesses_at_the_sign_in_keeps_nobody_from_their_own_account(
+    quiet: Quiet, caller: Caller
+) -> None:
+    with quiet.database.begin() as session:
+        people.get(session, caller.owner).password = passwords.hashed(PASSWORD)
+        bound = attempts.Bound(free=-10, longest=300.0)  # as after many guesses
+        attempts.begin(session, "account", people.fold(str(caller.owner)), bound)
+    with pytest.raises(RefusedError, match="too_many_attempts"):
+        signing_in.sign_in(quiet.database, str(caller.owner), "guess", "198.51.100.7")
+    begun = caller.post("/me/second-factor", json={"current_password": PASSWORD})
+    assert begun.status_code == 200, begun.get_json()
 
 
 SECURED = ("password", "second-factor", "second-factor/confirm", "recovery-codes")

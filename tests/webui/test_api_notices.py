@@ -44,8 +44,10 @@ def test_an_order_names_a_webhook_whose_secret_is_shown_once(quiet: Quiet, calle
     assert first.get_json()["webhook_secret"].startswith("whsec_")
     same = caller.post("/jobs", json=caller.order(webhook=url), headers={"Idempotency-Key": "1"})
     assert same.get_json()["id"] == first.get_json()["id"]
-    for answer in (same, caller.post("/jobs", json=caller.order(webhook=url))):
-        assert "webhook_secret" not in answer.get_json()
+    secret = first.get_json()["webhook_secret"]
+    assert same.get_json()["webhook_secret"] == secret, "the first answer may have been lost"
+    again = caller.post("/jobs", json=caller.order(webhook=url))
+    assert "webhook_secret" not in again.get_json()
     other = caller.post("/jobs", json=caller.order(), headers={"Idempotency-Key": "1"})
     problem(other, 422, "idempotency_key_reused")
     (listed,) = caller.get("/me/webhooks").get_json()["results"]
@@ -53,6 +55,29 @@ def test_an_order_names_a_webhook_whose_secret_is_shown_once(quiet: Quiet, calle
     with quiet.database.begin() as session:
         named = select(Job.webhook_id).where(Job.owner_id == caller.owner)
         assert {str(id_) for id_ in session.scalars(named)} == {listed["id"]}
+
+
+def test_an_order_sent_again_is_the_same_whatever_became_of_its_webhook(caller: Caller) -> None:
+    order, key = caller.order(webhook="https://host.example/mine"), {"Idempotency-Key": "2"}
+    first = caller.post("/jobs", json=order, headers=key).get_json()
+    assert caller.post(f"/jobs/{first['id']}/cancel").status_code == 200
+    signed = caller.post("/jobs", json=order, headers=key).get_json()
+    assert (signed["id"], "webhook_secret" in signed) == (first["id"], False)
+    (hook,) = caller.get("/me/webhooks").get_json()["results"]
+    assert caller.ask("DELETE", f"/me/webhooks/{hook['id']}").status_code == 204
+    again = caller.post("/jobs", json=order, headers=key)
+    assert (again.status_code, again.get_json()["id"]) == (202, first["id"])
+    assert caller.get("/me/webhooks").get_json() == {"results": []}
+
+
+def test_a_rerun_names_a_webhook_of_its_own(caller: Caller) -> None:
+    parent = caller.submit()
+    order = {"webhook": "https://host.example/mine"}
+    child = caller.post(f"/jobs/{parent['id']}/rerun", json=order)
+    assert child.get_json()["webhook_secret"].startswith("whsec_")
+    assert child.headers["Cache-Control"] == "no-store"
+    bad = caller.post(f"/jobs/{parent['id']}/rerun", json={"webhook": "no"})
+    problem(bad, 422, "invalid", "/webhook")
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, cast
 from uuid import UUID
 
@@ -29,8 +28,7 @@ Act = Callable[[Any, UUID, UUID], Job]
 
 @jobs.post("")
 def submit() -> Response:
-    """Commission a job; the answer shows the secret of a webhook that is named for the first time,
-    this once."""
+    """Commission a job; shows the secret of a webhook that is named for the first time."""
     body = reading.json_object()
     reading.only(body, ORDER_FIELDS)
     order = service.Order(
@@ -40,13 +38,11 @@ def submit() -> Response:
         tags=reading.texts(body, "tags"),
         deadline_at=reading.moment(body, "deadline_at"),
         idempotency_key=request.headers.get("Idempotency-Key"),
+        webhook=reading.text(body, "webhook"),
     )
-    url, secret = reading.text(body, "webhook"), None
     with studio().database.begin() as session:
-        if url:
-            hook, is_new = notices.webhook_of_job(session, owner_id(), url)
-            order, secret = replace(order, webhook_id=hook.id), hook.secret if is_new else None
         row = service.submit(session, owner_id(), order, studio().settings)
+        secret = notices.secret_to_tell(session, row)
     return accepted(row, secret)
 
 
@@ -125,14 +121,16 @@ def retry(job_id: str) -> Response:
 def rerun(job_id: str) -> Response:
     """Commission a new job like this one, with changed parameters."""
     body = reading.json_object(optional=True)
-    reading.only(body, frozenset({"params"}))
+    reading.only(body, frozenset({"params", "webhook"}))
+    url = reading.text(body, "webhook")
     changes = reading.typed(body, "params", dict, {})
     key = request.headers.get("Idempotency-Key")
     with studio().database.begin() as session:
         row = service.rerun(
-            session, owner_id(), reading.id_of(job_id), changes, studio().settings, key
+            session, owner_id(), reading.id_of(job_id), changes, studio().settings, key, url
         )
-    return accepted(row)
+        secret = notices.secret_to_tell(session, row)
+    return accepted(row, secret)
 
 
 @jobs.post("/<job_id>/snapshot")

@@ -85,11 +85,12 @@ def change_password() -> AnyResponse:
 
 @pages.post("/account/second-factor/begin")
 @_form
-def begin_second_factor() -> None:
-    """A secret for an authenticator app, shown until a code confirms it."""
+def begin_second_factor() -> AnyResponse:
+    """A secret for an authenticator app, shown once; it counts once a code confirms it."""
     _prove_password()
     with studio().database.begin() as session:
-        second_factor.begin(session, owner_id())
+        secret, address = second_factor.begin(session, owner_id())
+    return _page(begun=secret, qr=_qr(address))
 
 
 @pages.post("/account/second-factor/confirm")
@@ -200,10 +201,9 @@ def _shown() -> dict[str, Any]:
             "use": quotas.use(session, owner.id, settings),
             "size": quotas.size,
             "codes_left": second_factor.recovery_codes_left(session, owner.id),
-            "qr": _qr(owner.totp_pending, owner.name) if owner.totp_pending else "",
         }
 
 
-def _qr(secret: str, name: str) -> str:
-    code = segno.make(second_factor.address(secret, name), error="m")
+def _qr(address: str) -> str:
+    code = segno.make(address, error="m")
     return code.svg_data_uri(scale=4, border=4, dark="#000000", light="#ffffff")

@@ -64,19 +64,20 @@ def _commission(form: forms.Filled, parent: Job | None) -> Job:
             params=params,
             parent_id=parent.id if parent else None,
             idempotency_key=_key(params),
-            webhook_id=_webhook(session),
+            webhook=_webhook(session),
         )
         return service.submit(session, owner_id(), order, studio().settings)
 
 
-def _webhook(session: Session) -> UUID | None:
+def _webhook(session: Session) -> str | None:
     chosen = request.form.get("webhook", "")
     if not chosen:
         return None
     id_ = reading.id_of(chosen)
-    if id_ not in {hook.id for hook in notices.webhooks(session, owner_id())}:
-        raise RefusedError("unknown_webhook")
-    return id_
+    for hook in notices.webhooks(session, owner_id()):
+        if hook.id == id_ and hook.disabled_at is None:
+            return hook.url
+    raise RefusedError("unknown_webhook")
 
 
 def _resolved(chosen: str | list[str]) -> str | list[str]:

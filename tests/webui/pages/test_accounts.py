@@ -273,10 +273,12 @@ def test_a_second_factor_is_asked_for_and_each_code_works_once(
     assert browser.post("/account/second-factor/begin", current_password="no")[0] == 422
     assert "data:image/svg+xml" not in browser.page("/account")
     known = {"current_password": PASSWORD}
-    browser.post("/account/second-factor/begin", **known)
-    found = re.search(r"<code>([A-Z2-7]{32})</code>", browser.page("/account"))
+    _, page, _ = browser.post("/account/second-factor/begin", **known)
+    found = re.search(r"<code>([A-Z2-7]{32})</code>", page)
     assert found
-    assert "data:image/svg+xml" in browser.page("/account")
+    assert "data:image/svg+xml" in page
+    assert not {found[1], "data:image/svg+xml"} & set(browser.page("/account").split('"'))
+    assert found[1] not in browser.page("/account"), "the secret is shown without the password"
     totp = pyotp.TOTP(found[1])
     assert browser.post("/account/second-factor/confirm", code="000000x", **known)[0] == 422
     now = time.time()
