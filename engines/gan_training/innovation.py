@@ -22,7 +22,7 @@ LEARNED, RISEN = 0.5, 0.75
 """Shares of the steps: so long the dial stays at 0, and by then it has come up to where it was
 set. Styles must be known before they can be left."""
 
-PULL = 0.125
+PULL = 0.25
 """Length of the pull at the dial 1, of the gradient of a made picture's verdict."""
 
 RULE = 2
