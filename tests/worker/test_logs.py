@@ -41,6 +41,6 @@ def test_a_log_grows_while_the_job_runs_and_goes_on_with_the_next_attempt(
     after = said(studio, job_id)
     assert after.startswith(before)
     assert after.index("attempt 1") < after.index("attempt 2")
-    assert " runner step 1: " in after
+    assert " runner step 0: " in after
     assert "the other steps took" in after.rpartition("attempt 2")[2]
     assert str(studio.settings.data) not in after
