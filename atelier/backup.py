@@ -24,8 +24,8 @@ Say = Callable[[str], object]
 
 def backup(settings: Settings, folder: Path, keep: int, full: bool, say: Say) -> dict[str, Any]:
     """Save the studio of ``settings`` into ``folder``, also while it runs; what was done."""
-    from jobs.backup import BackupError, Shelf
     from jobs.storage import Storage
+    from jobs.stored.backup import BackupError, Shelf
 
     with _database(settings, say) as found, opened(found) as database:
         shelf = Shelf(folder.absolute())
@@ -52,8 +52,8 @@ def restore(settings: Settings, folder: Path, name: str | None, say: Say) -> dic
 
     Raises :class:`StudioError` with words, and then nothing was changed.
     """
-    from jobs.backup import BackupError, Shelf
     from jobs.storage import Storage, StorageError
+    from jobs.stored.backup import BackupError, Shelf
 
     shelf = Shelf(folder.absolute())
     try:
@@ -82,7 +82,7 @@ def restore(settings: Settings, folder: Path, name: str | None, say: Say) -> dic
 def _fill(database: Database, settings: Settings, place: Path) -> None:
     from alembic import command
 
-    from jobs.backup import DUMP, clear
+    from jobs.stored.backup import DUMP, clear
     from migrations.__main__ import config
 
     with database.engine.begin() as connection:
@@ -107,7 +107,7 @@ def _settle(database: Database) -> int:
 
 
 def _check_empty(database: Database) -> None:
-    from jobs.backup import is_empty
+    from jobs.stored.backup import is_empty
 
     with database.engine.connect() as connection:
         if not is_empty(connection):

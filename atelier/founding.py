@@ -13,7 +13,7 @@ CONSOLE = "console"
 
 def invite(settings: Settings, role: str, days: int, note: str) -> dict[str, str]:
     """An invitation, as the API answers it."""
-    from jobs import people
+    from jobs.access import people
     from jobs.refusals import RefusedError
 
     settings, address = running(settings)
@@ -33,9 +33,9 @@ def invite(settings: Settings, role: str, days: int, note: str) -> dict[str, str
 
 def create(settings: Settings, name: str, password: str, role: str) -> dict[str, str]:
     """A person with a password."""
-    from jobs import people
+    from jobs.access import people
+    from jobs.access.roles import Role
     from jobs.refusals import RefusedError
-    from jobs.roles import Role
 
     settings, _ = running(settings)
     with opened(settings) as database, database.begin() as session:
@@ -48,7 +48,7 @@ def create(settings: Settings, name: str, password: str, role: str) -> dict[str,
 
 def reset(settings: Settings, name: str, second_factor: bool) -> str:
     """An address where this person sets a new password, once."""
-    from jobs import people
+    from jobs.access import people
     from jobs.refusals import RefusedError
 
     settings, address = running(settings)
@@ -65,7 +65,7 @@ def reset(settings: Settings, name: str, second_factor: bool) -> str:
 
 def change_role(settings: Settings, name: str, role: str) -> dict[str, str]:
     """Somebody as an artist or an administrator."""
-    from jobs import people
+    from jobs.access import people
     from jobs.refusals import RefusedError
 
     settings, _ = running(settings)
@@ -80,9 +80,9 @@ def change_role(settings: Settings, name: str, role: str) -> dict[str, str]:
 
 def narrow_tokens(settings: Settings, name: str, access: str) -> int:
     """Tokens of somebody that reach no further from now on; how many did."""
-    from jobs import people
+    from jobs.access import people
+    from jobs.access.roles import Access
     from jobs.refusals import RefusedError
-    from jobs.roles import Access
 
     settings, _ = running(settings)
     with opened(settings) as database, database.begin() as session:

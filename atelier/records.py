@@ -14,8 +14,8 @@ def verify(settings: Settings, tell: Callable[[str], object]) -> dict[str, Any]:
 
     Returns what was looked at and found, for programs.
     """
+    from jobs.office.verify import Verifier
     from jobs.storage import Storage
-    from jobs.verify import Verifier
 
     settings, _ = running(settings)
     with opened(settings) as database:
@@ -29,7 +29,7 @@ def verify(settings: Settings, tell: Callable[[str], object]) -> dict[str, Any]:
 
 def recount(settings: Settings) -> int:
     """Count anew what owners have waiting and running; how many counts were wrong."""
-    from jobs import verify
+    from jobs.office import verify
 
     settings, _ = running(settings)
     with opened(settings) as database:

@@ -23,7 +23,7 @@ LOGIN_LIFETIME = timedelta(minutes=15)
 
 def keep_token(settings: Settings) -> str:
     """The command line's token; the one kept from before as long as it is good for a while."""
-    from jobs.accounts import asker, issue
+    from jobs.access.accounts import asker, issue
 
     kept = read_private(settings.token_file)
     with _as_local_owner(settings) as (session, owner):
@@ -38,7 +38,7 @@ def keep_token(settings: Settings) -> str:
 
 def login_address(settings: Settings, address: str) -> str:
     """An address that logs a browser in once, within a quarter of an hour."""
-    from jobs.accounts import issue
+    from jobs.access.accounts import issue
 
     with _as_local_owner(settings) as (session, owner):
         return f"{address}/login?token={issue(session, owner, 'login', LOGIN_LIFETIME)}"
@@ -46,7 +46,7 @@ def login_address(settings: Settings, address: str) -> str:
 
 def metrics_token(settings: Settings) -> str:
     """A token that reads /metrics and nothing else, for a Prometheus on another machine."""
-    from jobs.accounts import issue
+    from jobs.access.accounts import issue
 
     with _as_local_owner(settings) as (session, owner):
         return issue(session, owner, "metrics", METRICS_LIFETIME)
@@ -54,7 +54,7 @@ def metrics_token(settings: Settings) -> str:
 
 @contextmanager
 def _as_local_owner(settings: Settings) -> Iterator[tuple[Session, UUID]]:
-    from jobs.accounts import local_owner
+    from jobs.access.accounts import local_owner
 
     with opened(settings) as database, database.begin() as session:
         yield session, local_owner(session)

@@ -28,10 +28,12 @@ from atelier.local import Stack
 from atelier.postgres import CONNECTIONS
 from bench.claims import FILL, OWNERS
 from bench.simulation import Costs, Seen, Simulation, Studio, p99
-from jobs import accounts, lease, overview, slots
+from jobs import lease, slots
+from jobs.access import accounts
 from jobs.database import Database, connect
 from jobs.keeper import Keeper
 from jobs.lease import Hold
+from jobs.office import overview
 from jobs.settings import Settings
 from jobs.states import Reason, State
 from jobs.storage import Storage

@@ -149,7 +149,7 @@ class Engine(ABC):
         """Whether the picture of now, :meth:`preview`, belongs to the job's timeline.
 
         Asked before the first step and after every step; what is due is kept for good beside its
-        step, some thousand pictures at most, see :data:`jobs.frames.MOST_FRAMES`. The answer
+        step, some thousand pictures at most (:data:`jobs.records.frames.MOST_FRAMES`). The answer
         follows from the step alone, so that a resumed run keeps the frames of one that never
         stopped.
         """

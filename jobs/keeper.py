@@ -21,28 +21,18 @@ from sqlalchemy import ColumnElement, Connection, delete, func, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from jobs import (
-    attempts,
-    audit,
-    awaiting,
-    backup,
-    figures,
-    lease,
-    process_log,
-    references,
-    rescue,
-    retention,
-    slots,
-)
-from jobs.checks import Checks
-from jobs.courier import Courier
+from jobs import attempts, awaiting, figures, lease, process_log, references, rescue, slots
 from jobs.database import Database, DatabaseDownError, connect
 from jobs.models import Blob, DiskSample, IdempotencyKey, Invitation, Job, ShareLink, Slot, Token
 from jobs.moves import UnknownJobError, lock_job, move
+from jobs.post.courier import Courier
 from jobs.queue import Waker, make_app
+from jobs.records import audit
 from jobs.settings import Settings, SettingsError
 from jobs.states import Reason, State
 from jobs.storage import Storage
+from jobs.stored import backup, retention
+from jobs.stored.checks import Checks
 
 LEADER_LOCK = 7_021_887
 TURN_SECONDS = 1.0

@@ -11,12 +11,13 @@ from uuid import UUID
 from sqlalchemy import Interval, Update, bindparam, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from jobs import checkpoints, claims, closures, frames, metrics, quotas
-from jobs.frames import Shown
+from jobs import checkpoints, claims, closures, quotas
 from jobs.ids import new_id
 from jobs.models import Checkpoint, File, Job, table
 from jobs.moves import FenceLostError, lock_job, move
-from jobs.series import Columns
+from jobs.records import frames, metrics
+from jobs.records.frames import Shown
+from jobs.records.series import Columns
 from jobs.states import ENDED, Reason, State, Wanted
 from jobs.storage import Stored
 
@@ -184,7 +185,7 @@ def report_frame(session: Session, hold: Hold, shown: Shown) -> bool:
 
 
 def report_metrics(session: Session, hold: Hold, columns: Columns) -> bool:
-    """Write the figures of a chunk; True when it is full, see :func:`jobs.metrics.keep`."""
+    """Write the figures of a chunk; True when it is full, see :func:`jobs.records.metrics.keep`."""
     confirm(session, hold)
     return metrics.keep(session, hold.job_id, hold.fence, columns)
 

@@ -14,9 +14,9 @@ from sqlalchemy import ColumnElement, Insert, Update, func, insert, literal, sel
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
-from jobs import notices
 from jobs.ids import new_id
 from jobs.models import Event, Job, Owner, OwnerShare, Tally
+from jobs.post import notices
 from jobs.states import ENDED, MOVES, Reason, State, Wanted
 
 # What the tally calls the end of a job that was deleted.

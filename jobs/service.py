@@ -21,9 +21,10 @@ from sqlalchemy.orm import Session
 from engines import media
 from engines.kind import Kind, Params
 from engines.registry import KINDS
-from jobs import awaiting, closures, notices, quotas
+from jobs import awaiting, closures, quotas
 from jobs.models import Checkpoint, Dataset, File, IdempotencyKey, Job, Slot
 from jobs.moves import UnknownJobError, enter, lock_job, lock_share, move, note
+from jobs.post import notices
 from jobs.refusals import Fault, RefusedError
 from jobs.settings import Settings
 from jobs.states import ENDED, Reason, State, Wanted

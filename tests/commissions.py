@@ -11,11 +11,12 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from jobs import files, service
+from jobs import service
 from jobs.database import Database
 from jobs.models import Event, File, Job
 from jobs.settings import Settings
 from jobs.storage import Storage
+from jobs.stored import files
 
 PATIENCE_SECONDS = 150.0
 

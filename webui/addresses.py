@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import url_for
 
-from jobs import shares
+from jobs.access import shares
 from jobs.models import ShareLink
 from webui.studio import studio
 

@@ -18,9 +18,10 @@ from urllib.parse import urlsplit
 from flask import Flask, Response, g, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from jobs import accounts, process_log
+from jobs import process_log
+from jobs.access import accounts
+from jobs.access.roles import Access, Role
 from jobs.refusals import RefusedError
-from jobs.roles import Access, Role
 from webui.studio import studio
 
 SESSION_COOKIE = "atelier_session"

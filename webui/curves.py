@@ -12,8 +12,8 @@ from decimal import Decimal
 from functools import cached_property
 
 from engines.kind import Figure, Kind
-from jobs import metrics
-from jobs.series import Column, Columns
+from jobs.records import metrics
+from jobs.records.series import Column, Columns
 from webui.texts import _
 
 WIDTH, HEIGHT, MARGIN = 1000, 200, 8

@@ -6,7 +6,9 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from jobs import audit, listing, review
+from jobs import listing
+from jobs.office import review
+from jobs.records import audit
 from jobs.refusals import Fault, RefusedError
 from webui.api import reading
 

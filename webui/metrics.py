@@ -17,7 +17,8 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from jobs import accounts, figures
+from jobs import figures
+from jobs.access import accounts
 from jobs.database import DatabaseDownError
 from jobs.figures import Figures
 from jobs.refusals import RefusedError

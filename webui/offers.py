@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jobs import trained
 from jobs.models import Job
 from jobs.storage import Storage
+from jobs.stored import trained
 from webui.takers import takers
 from webui.texts import _
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import text
 
-from jobs.alarms import Services
+from jobs.office.alarms import Services
 from webui.studio import Studio
 
 KEPT_SECONDS = 5.0

@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 
 from engines import media
 from engines.models import ModelFacts
-from jobs import trained
 from jobs.models import File
 from jobs.states import ENDED
+from jobs.stored import trained
 from webui import durations, takers
 from webui.api import shapes
 from webui.studio import studio

@@ -10,9 +10,9 @@ from flask import url_for
 
 from engines.kind import N_
 from engines.registry import KINDS
-from jobs import alarms
-from jobs.alarms import Alarm, bytes_words
-from jobs.overview import Overview, SlotStand
+from jobs.office import alarms
+from jobs.office.alarms import Alarm, bytes_words
+from jobs.office.overview import Overview, SlotStand
 from jobs.service import shown_status
 from webui import durations
 from webui.cards import STATUS_WORDS

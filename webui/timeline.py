@@ -10,8 +10,8 @@ from flask import url_for
 from sqlalchemy.orm import Session
 
 from engines.registry import KINDS
-from jobs import frames, metrics
 from jobs.models import Frame, Job
+from jobs.records import frames, metrics
 from webui.curves import Curve, curves
 
 # The track of notches, in units of its box: one for each picture; at its end is now.

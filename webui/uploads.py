@@ -8,9 +8,9 @@ from flask import Request
 from sqlalchemy import select
 
 from engines.pictures import PictureError
-from jobs import files as kept
 from jobs.models import File
 from jobs.refusals import Fault, RefusedError
+from jobs.stored import files as kept
 from webui import samples
 from webui.api.files import keep
 from webui.forms import Field, Filled

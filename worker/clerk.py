@@ -17,10 +17,11 @@ from typing import Any, TypeVar
 from sqlalchemy.orm import Session
 
 from engines.registry import KINDS
-from jobs import causes, lease, logs, process_log, snapshots
+from jobs import lease, process_log, snapshots
 from jobs.database import Database, DatabaseDownError
 from jobs.lease import Claim, SavedState, Work
 from jobs.moves import FenceLostError
+from jobs.records import causes, logs
 from jobs.states import Reason, State
 from jobs.storage import Storage, StorageError
 from worker import failures, memory

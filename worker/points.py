@@ -14,7 +14,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from typing import Any
 
-from jobs.series import FIGURE, STEP, Column, Columns
+from jobs.records.series import FIGURE, STEP, Column, Columns
 
 SEND_SECONDS = 3.0
 # However fast the steps are, no more of them wait here.

@@ -15,10 +15,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from engines.registry import KINDS
-from jobs import causes, lease, process_log, rescue, slots
+from jobs import lease, process_log, rescue, slots
 from jobs.database import Database, DatabaseDownError
 from jobs.lease import Claim
 from jobs.moves import FenceLostError, PreventedError
+from jobs.records import causes
 from jobs.settings import Settings
 from jobs.states import Reason, State
 from jobs.storage import DamagedError, Storage, StorageError

@@ -11,11 +11,12 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from jobs import lease, metrics
+from jobs import lease
 from jobs.database import Database
-from jobs.frames import Shown
 from jobs.lease import Hold
-from jobs.series import Column, Columns
+from jobs.records import metrics
+from jobs.records.frames import Shown
+from jobs.records.series import Column, Columns
 from jobs.storage import Storage
 from worker.logbook import Logbook
 from worker.points import received

@@ -144,7 +144,7 @@ class LogChunk(Base):
 
 
 class MetricChunk(Base):
-    """Figures of the steps ``first`` to ``last``, packed as :mod:`jobs.series` does it.
+    """Figures of the steps ``first`` to ``last``, packed as :mod:`jobs.records.series` does it.
 
     A job's chunks tell one run: what an attempt measured beyond the step from which a later one
     went on is taken away when that one begins.

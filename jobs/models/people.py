@@ -8,8 +8,8 @@ from uuid import UUID
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from jobs.access.roles import Access, Role
 from jobs.models.base import Base, one_of
-from jobs.roles import Access, Role
 
 
 class Owner(Base):

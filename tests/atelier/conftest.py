@@ -17,7 +17,7 @@ import pytest
 
 from atelier.client import Studio
 from atelier.local import Stack
-from jobs.accounts import issue
+from jobs.access.accounts import issue
 from jobs.database import Database
 from tests.atelier.watching import ATELIER, processes_of, until
 

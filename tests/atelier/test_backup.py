@@ -16,11 +16,11 @@ from sqlalchemy import text
 from atelier.local import Stack, free_port
 from atelier.up import serving
 from jobs import service
-from jobs.backup import MANIFEST, Shelf
 from jobs.database import Database, connect
 from jobs.models import File
 from jobs.settings import Settings
 from jobs.storage import Storage
+from jobs.stored.backup import MANIFEST, Shelf
 from tests.atelier.watching import ATELIER
 from tests.commissions import Studio, tiny
 from tests.worker.test_attempts import saved_once
@@ -57,7 +57,7 @@ def admin(data: Path, *arguments: str | Path, status: int = 0) -> str:
 @contextmanager
 def somebody_in(stack: Stack, owner: object = None) -> Iterator[Studio]:
     """The one owner of a studio, asking at the service."""
-    from jobs.accounts import local_owner
+    from jobs.access.accounts import local_owner
 
     settings = stack.settings
     database = connect(settings, connections=4)
@@ -168,7 +168,7 @@ def test_damage_is_named_and_nothing_is_restored(
 def test_a_sweep_waits_for_a_backup_and_old_snapshots_go_with_their_files(
     small: Callable[..., Path], data: Path
 ) -> None:
-    from jobs.backup import SWEEP_LOCK, may_sweep
+    from jobs.stored.backup import SWEEP_LOCK, may_sweep
 
     save = small()
     admin(data, "backup", save)

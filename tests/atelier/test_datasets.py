@@ -83,7 +83,7 @@ def _checks(dataset_id: str) -> dict[int, str]:
         try:
             command = (place / "cmdline").read_bytes().decode().split("\0")
             parent = (place / "stat").read_text().rpartition(")")[2].split()[1]
-            if "jobs.checking" in command and dataset_id in command:
+            if "jobs.stored.checking" in command and dataset_id in command:
                 found[int(place.name)] = parent
         except OSError:
             continue

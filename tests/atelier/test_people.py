@@ -11,9 +11,10 @@ import pytest
 from sqlalchemy import text
 
 from atelier.client import Studio
-from jobs import accounts, audit, people
+from jobs.access import accounts, people
+from jobs.access.roles import Role
 from jobs.database import Database
-from jobs.roles import Role
+from jobs.records import audit
 from jobs.settings import Settings
 from tests.atelier.conftest import Cli, Said
 
@@ -154,7 +155,7 @@ def test_a_second_factor_is_turned_on_from_the_command_line(
 ) -> None:
     import pyotp
 
-    from jobs import passwords
+    from jobs.access import passwords
 
     with database.begin() as session:
         people.get(session, owner).password = passwords.hashed(PASSWORD)

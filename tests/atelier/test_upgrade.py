@@ -12,9 +12,9 @@ from sqlalchemy import text
 from atelier.in_use import running
 from atelier.local import Stack
 from atelier.upgrade import installing
-from jobs.backup import Shelf
 from jobs.database import connect
 from jobs.settings import Settings
+from jobs.stored.backup import Shelf
 from migrations.__main__ import config
 from tests.atelier.test_backup import settings_of, somebody_in
 from tests.atelier.watching import ATELIER, Up

@@ -24,11 +24,11 @@ from sqlalchemy import insert, select
 
 from atelier.client import Studio
 from atelier.local import Stack, free_port
-from jobs import accounts
+from jobs.access import accounts
+from jobs.access.roles import Role
 from jobs.database import Database, connect
 from jobs.ids import new_id
 from jobs.models import Event, Job, Owner
-from jobs.roles import Role
 from jobs.settings import Settings
 
 SAMPLES = Path(__file__).parents[2] / "atelier" / "samples"

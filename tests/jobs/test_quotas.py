@@ -13,13 +13,14 @@ from uuid import UUID
 import pytest
 from sqlalchemy import delete, func, insert, select
 
-from jobs import lease, people, quotas, service
+from jobs import lease, quotas, service
+from jobs.access import people
+from jobs.access.roles import Role
 from jobs.database import Database
 from jobs.ids import new_id
 from jobs.lease import Claim
 from jobs.models import GpuUse, Owner, OwnerShare, Slot
 from jobs.refusals import RefusedError
-from jobs.roles import Role
 from jobs.states import Reason, State
 from tests.commissions import Studio, tiny
 

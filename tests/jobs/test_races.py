@@ -13,13 +13,14 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
-from jobs import files, lease, rescue
+from jobs import lease, rescue
 from jobs.database import Database
 from jobs.lease import Claim, Hold, SavedState, Work
 from jobs.models import Job
 from jobs.moves import FenceLostError
 from jobs.states import Reason, State
 from jobs.storage import Stored
+from jobs.stored import files
 from tests.commissions import Studio, tiny
 from tests.jobs.conftest import SHA256
 

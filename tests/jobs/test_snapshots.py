@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import insert
 
 from engines import media
-from jobs import lease, service, snapshots, trained
+from jobs import lease, service, snapshots
 from jobs.database import Database
 from jobs.ids import new_id
 from jobs.lease import Claim, Work
@@ -19,6 +19,7 @@ from jobs.moves import FenceLostError
 from jobs.refusals import RefusedError
 from jobs.states import Reason, State
 from jobs.storage import Stored
+from jobs.stored import trained
 from tests.commissions import Studio, tiny
 from tests.jobs.conftest import SHA256
 

@@ -10,10 +10,12 @@ from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from engines import media
-from jobs import accounts, notices, people, service, shares, slots
+from jobs import service, slots
+from jobs.access import accounts, people, shares
 from jobs.ids import new_id
 from jobs.models import Checkpoint, Dataset, Delivery, File, Frame, ShareLink, Token
 from jobs.moves import enter, lock_share
+from jobs.post import notices
 from tests.webui.quiet import Caller, png
 
 DAY = timedelta(days=1)

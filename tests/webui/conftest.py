@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from jobs.roles import Role
+from jobs.access.roles import Role
 from jobs.settings import Settings
 from tests.webui.quiet import Caller, Quiet, opened
 

@@ -23,12 +23,13 @@ from sqlalchemy import func, insert, select, text, update
 from werkzeug.test import TestResponse
 
 from engines.pictures import encode_png
-from jobs import accounts, lease
+from jobs import lease
+from jobs.access import accounts
+from jobs.access.roles import Role
 from jobs.database import Database
 from jobs.ids import new_id
 from jobs.lease import Claim
 from jobs.models import Blob, Dataset, Event, File, IdempotencyKey, Job, Owner, OwnerShare
-from jobs.roles import Role
 from jobs.settings import Settings
 from tests.schemas import own_schema
 from webui import create_app

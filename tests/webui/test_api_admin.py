@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from sqlalchemy import text, update
 
-from jobs import audit, causes, lease, slots
+from jobs import lease, slots
 from jobs.models import AuditRow, Owner
+from jobs.records import audit, causes
 from jobs.states import Reason, State
 from tests.webui.quiet import Caller, Quiet, problem
 

@@ -11,9 +11,9 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from jobs import datasets
-from jobs.checking import Check
 from jobs.models import Dataset
+from jobs.stored import datasets
+from jobs.stored.checking import Check
 from tests.archives import HOSTILE, art, labelled, zipped
 from tests.webui.quiet import API, Caller, Quiet, problem
 from tests.webui.test_api_auth import _browser, _csrf

@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 
 import pytest
 
-from jobs import lease, logs, service
+from jobs import lease, service
 from jobs.lease import Claim
+from jobs.records import logs
 from jobs.states import Reason, State
 from tests.webui.quiet import Caller, problem
 from webui.api import events

@@ -17,7 +17,7 @@ import pytest
 import requests
 
 from atelier.local import Stack
-from jobs import accounts
+from jobs.access import accounts
 from jobs.database import Database
 
 TINY = {"size": 64, "start_size": 64, "iterations": 2}

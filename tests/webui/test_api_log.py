@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from jobs import lease, logs
+from jobs import lease
 from jobs.lease import Claim
+from jobs.records import logs
 from tests.webui.quiet import Caller, problem
 
 FIRST = "2026-01-01T00:00:00.000Z INFO runner größer\n".encode()

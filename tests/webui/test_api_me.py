@@ -8,11 +8,12 @@ import pyotp
 import pytest
 from sqlalchemy import insert, select
 
-from jobs import accounts, attempts, passwords, people, signing_in
+from jobs import attempts
+from jobs.access import accounts, passwords, people, signing_in
+from jobs.access.roles import Access
 from jobs.ids import new_id
 from jobs.models import File
 from jobs.refusals import RefusedError
-from jobs.roles import Access
 from tests.webui.quiet import Caller, Quiet, png, problem
 
 PASSWORD = "a horse reads the battery staple"

@@ -176,7 +176,7 @@ def test_a_model_whose_file_is_damaged_is_still_listed(
     stored = Path(quiet.studio.storage.place(made["sha256"]))
     stored.unlink()
     # Facts are kept by content: another process would read them now.
-    from jobs import trained
+    from jobs.stored import trained
 
     trained._facts.cache_clear()
     (listed,) = caller.get("/models").get_json()["results"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import text
 
-from jobs import audit
-from jobs.roles import Role
+from jobs.access.roles import Role
+from jobs.records import audit
 from tests.webui.quiet import Caller, Quiet
 
 

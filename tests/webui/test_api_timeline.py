@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from engines.registry import KINDS
-from jobs import frames, lease
-from jobs.frames import Shown
+from jobs import lease
 from jobs.lease import Claim
-from jobs.series import Column
+from jobs.records import frames
+from jobs.records.frames import Shown
+from jobs.records.series import Column
 from jobs.states import Reason, State
 from tests.webui.quiet import Caller, png, problem
 

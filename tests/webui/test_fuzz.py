@@ -17,8 +17,8 @@ from flask import Request
 from werkzeug.datastructures import ImmutableMultiDict
 from werkzeug.routing import Rule
 
-from jobs import passwords
-from jobs.roles import Role
+from jobs.access import passwords
+from jobs.access.roles import Role
 from jobs.settings import Settings
 from tests.webui.belongings import Belongings
 from tests.webui.quiet import Caller, Quiet, opened, png

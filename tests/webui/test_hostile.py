@@ -17,9 +17,9 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import text
 
-from jobs import accounts, people, signing_in
+from jobs.access import accounts, people, signing_in
+from jobs.access.roles import Role
 from jobs.refusals import RefusedError
-from jobs.roles import Role
 from jobs.settings import Settings
 from tests.webui.belongings import Belongings
 from tests.webui.quiet import API, Caller, Quiet, opened, png, problem

@@ -14,8 +14,8 @@ from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
 from jobs import figures, lease, service, slots
+from jobs.access.roles import Role
 from jobs.models import Job, Slot
-from jobs.roles import Role
 from jobs.states import Reason, State
 from tests.source import ROOT
 from tests.webui.quiet import Caller, Quiet, problem

@@ -13,8 +13,8 @@ from flask import Flask
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
+from jobs.access.roles import Role
 from jobs.ids import new_id
-from jobs.roles import Role
 from jobs.settings import Settings
 from tests.webui.belongings import Belongings
 from tests.webui.quiet import Caller, Quiet, opened, png

@@ -9,8 +9,9 @@ from uuid import UUID
 
 import pytest
 
-from jobs import logs, service
+from jobs import service
 from jobs.database import Database
+from jobs.records import logs
 from jobs.settings import Settings
 from jobs.storage import Storage
 from tests.commissions import Studio, tiny

@@ -11,9 +11,10 @@ import pytest
 from sqlalchemy import update
 
 from engines import media
-from jobs import causes, lease
+from jobs import lease
 from jobs.database import connect
 from jobs.models import Job
+from jobs.records import causes
 from jobs.settings import Settings
 from jobs.states import State
 from jobs.storage import Storage, StorageError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from atelier.client import Studio
 from atelier.tokens import keep_token
-from jobs.verify import Verifier
+from jobs.office.verify import Verifier
 from tests.chaos import battle, switches
 
 LEASE = 6.0

@@ -11,10 +11,11 @@ from uuid import UUID
 import pytest
 from PIL import Image
 
-from jobs import frames, metrics, service
+from jobs import service
 from jobs.database import Database
 from jobs.models import Frame
-from jobs.series import Columns
+from jobs.records import frames, metrics
+from jobs.records.series import Columns
 from jobs.settings import Settings
 from jobs.storage import Storage
 from tests.commissions import Studio, tiny

@@ -9,9 +9,11 @@ from uuid import UUID
 from flask import Blueprint, Response, jsonify, request
 from sqlalchemy.orm import Session
 
-from jobs import administration, alarms, audit, closures, overview, review
+from jobs import closures
 from jobs.models import Job
-from jobs.overview import Overview
+from jobs.office import administration, alarms, overview, review
+from jobs.office.overview import Overview
+from jobs.records import audit
 from jobs.refusals import Fault, RefusedError
 from jobs.storage import DamagedError
 from webui import auth, filters, services

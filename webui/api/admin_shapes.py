@@ -8,10 +8,11 @@ from typing import Any
 
 from flask import url_for
 
-from jobs import alarms, audit, review
-from jobs.alarms import Alarm, Services
 from jobs.models import AuditRow, Checkpoint, Closure, Job
-from jobs.overview import Disk, Overview, QueueStand, SlotStand
+from jobs.office import alarms, review
+from jobs.office.alarms import Alarm, Services
+from jobs.office.overview import Disk, Overview, QueueStand, SlotStand
+from jobs.records import audit
 from jobs.service import shown_status
 from webui.api import shapes
 from webui.texts import filled

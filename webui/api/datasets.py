@@ -8,10 +8,10 @@ from uuid import UUID
 
 from flask import Blueprint, Response, jsonify, request, url_for
 
-from jobs import datasets as kept
 from jobs.models import Dataset
 from jobs.refusals import Fault, RefusedError
 from jobs.states import DatasetState
+from jobs.stored import datasets as kept
 from webui import albums, arrivals, reports
 from webui.api import cursors, reading, shapes
 from webui.api.files import stored_bytes

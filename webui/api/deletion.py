@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify
 
-from jobs import deletion as gone
+from jobs.stored import deletion as gone
 from webui.api import reading
 from webui.studio import owner_id, studio
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, jsonify
 
-from jobs import files as kept
+from jobs.stored import files as kept
 from webui.api import reading
 from webui.studio import owner_id, studio
 

@@ -22,9 +22,10 @@ from flask.globals import request_ctx
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
-from jobs import logs, service
+from jobs import service
 from jobs.database import DatabaseDownError
 from jobs.models import Event, Job
+from jobs.records import logs
 from jobs.refusals import RefusedError
 from jobs.states import ENDED, State
 from webui.api import reading, shapes

@@ -11,10 +11,10 @@ from flask import Blueprint, Response, jsonify, request, url_for
 from werkzeug.datastructures import FileStorage
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from jobs import files as kept
 from jobs.models import File
 from jobs.refusals import Fault, RefusedError
 from jobs.storage import StorageError
+from jobs.stored import files as kept
 from webui import leaving
 from webui.api import reading, shapes
 from webui.api.names import name_answer

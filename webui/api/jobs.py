@@ -10,10 +10,11 @@ from uuid import UUID
 from flask import Blueprint, Response, jsonify, request, url_for
 
 from engines.kind import Snapshot
-from jobs import files as kept
-from jobs import listing, notices, service, snapshots
+from jobs import listing, service, snapshots
 from jobs.models import File, Job
+from jobs.post import notices
 from jobs.refusals import RefusedError
+from jobs.stored import files as kept
 from webui.api import cursors, reading, shapes
 from webui.api.files import stored_bytes
 from webui.studio import owner_id, studio

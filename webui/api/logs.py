@@ -7,9 +7,9 @@ from collections.abc import Callable
 from flask import Blueprint, Response, request
 from sqlalchemy.orm import Session
 
-from jobs import logs as kept
 from jobs import service
 from jobs.models import Job
+from jobs.records import logs as kept
 from jobs.refusals import Fault, RefusedError
 from webui import problems
 from webui.api import reading

@@ -10,7 +10,8 @@ from typing import Any
 
 from flask import Blueprint, Response, g, jsonify
 
-from jobs import accounts, people, quotas, second_factor, shares, signing_in
+from jobs import quotas
+from jobs.access import accounts, people, second_factor, shares, signing_in
 from jobs.refusals import RefusedError
 from webui.api import persons, reading
 from webui.studio import owner_id, studio

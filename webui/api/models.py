@@ -10,9 +10,9 @@ from werkzeug.datastructures import FileStorage
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from engines.models import ModelFacts
-from jobs import trained
 from jobs.models import File
 from jobs.refusals import Fault, RefusedError
+from jobs.stored import trained
 from webui.api import cursors, reading, shapes
 from webui.api.files import CHUNK, FRAME_BYTES
 from webui.studio import check_room, owner_id, studio

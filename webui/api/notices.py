@@ -6,9 +6,9 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify
 
-from jobs import notices as wishes
 from jobs.models import Delivery, Webhook
-from jobs.notices import Wish
+from jobs.post import notices as wishes
+from jobs.post.notices import Wish
 from webui.api import reading, shapes
 from webui.studio import owner_id, studio
 

@@ -8,7 +8,8 @@ from uuid import UUID
 from flask import Blueprint, Response, jsonify
 from sqlalchemy.orm import Session
 
-from jobs import people, quotas
+from jobs import quotas
+from jobs.access import people
 from webui import addresses, auth
 from webui.api import persons, reading
 from webui.studio import owner_id, studio

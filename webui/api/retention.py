@@ -6,9 +6,9 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify
 
-from jobs import retention as rules
 from jobs.refusals import Fault, RefusedError
-from jobs.retention import Rule, What
+from jobs.stored import retention as rules
+from jobs.stored.retention import Rule, What
 from webui import auth
 from webui.api import reading
 from webui.studio import owner_id, studio

@@ -10,13 +10,13 @@ from flask import url_for
 
 from engines.kind import Kind
 from engines.models import ModelFacts
-from jobs import frames, metrics
 from jobs.listing import Place
 from jobs.models import File, Frame, Job, Slot
-from jobs.series import Column
+from jobs.records import frames, metrics
+from jobs.records.series import Column
 from jobs.service import is_settled, shown_status
 from jobs.states import Reason
-from jobs.trained import Trained, title
+from jobs.stored.trained import Trained, title
 from webui.curves import named
 from webui.texts import _, phase_text
 

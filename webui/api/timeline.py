@@ -7,11 +7,12 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request
 
 from engines.registry import KINDS
-from jobs import frames as kept
-from jobs import metrics, service
+from jobs import service
 from jobs.models import Job
+from jobs.records import frames as kept
+from jobs.records import metrics
+from jobs.records.series import Column
 from jobs.refusals import Fault, RefusedError
-from jobs.series import Column
 from webui.api import reading, shapes
 from webui.api.files import stored_bytes
 from webui.curves import in_order

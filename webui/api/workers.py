@@ -12,7 +12,8 @@ from uuid import UUID
 from flask import Blueprint, Response, jsonify
 from sqlalchemy.orm import Session
 
-from jobs import administration, slots
+from jobs import slots
+from jobs.office import administration
 from webui import auth
 from webui.api import reading, shapes
 from webui.studio import owner_id, studio

@@ -10,9 +10,11 @@ import segno
 from flask import Response, g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from jobs import accounts, files, people, quotas, second_factor, shares, signing_in
+from jobs import quotas
+from jobs.access import accounts, people, second_factor, shares, signing_in
+from jobs.access.roles import ROLE_TITLES, Access, Role
 from jobs.refusals import Fault, RefusedError
-from jobs.roles import ROLE_TITLES, Access, Role
+from jobs.stored import files
 from webui import addresses, auth
 from webui.api import reading
 from webui.pages.blueprint import pages

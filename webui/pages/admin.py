@@ -9,7 +9,9 @@ from flask import make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from engines.registry import KINDS
-from jobs import administration, audit, closures, logs, review
+from jobs import closures
+from jobs.office import administration, review
+from jobs.records import audit, logs
 from jobs.refusals import RefusedError
 from jobs.service import PRIORITIES
 from jobs.states import Reason

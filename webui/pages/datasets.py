@@ -9,10 +9,10 @@ from flask import redirect, render_template, request, url_for
 from sqlalchemy import select
 from werkzeug.wrappers import Response
 
-from jobs import datasets as kept
 from jobs import quotas
 from jobs.models import Dataset
 from jobs.refusals import RefusedError
+from jobs.stored import datasets as kept
 from webui import sets
 from webui.api import cursors, reading
 from webui.api import datasets as api

@@ -5,7 +5,8 @@ from __future__ import annotations
 from flask import redirect, render_template, url_for
 from werkzeug.wrappers import Response
 
-from jobs import deletion, service
+from jobs import service
+from jobs.stored import deletion
 from webui import cards
 from webui.api import reading
 from webui.pages.blueprint import pages

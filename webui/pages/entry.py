@@ -7,7 +7,7 @@ from datetime import timedelta
 from flask import g, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from jobs import accounts
+from jobs.access import accounts
 from webui import addresses, auth
 from webui.pages.blueprint import pages
 from webui.studio import studio

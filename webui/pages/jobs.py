@@ -11,9 +11,11 @@ from werkzeug.wrappers import Response
 
 from engines import media
 from engines.kind import Snapshot
-from jobs import listing, logs, service, snapshots, trained
+from jobs import listing, service, snapshots
 from jobs.models import Job
+from jobs.records import logs
 from jobs.refusals import RefusedError
+from jobs.stored import trained
 from webui import cards, timeline
 from webui.api import cursors, reading, shapes
 from webui.curves import figure

@@ -13,8 +13,9 @@ from werkzeug.wrappers import Response
 
 from engines.kind import Kind
 from engines.registry import KINDS
-from jobs import notices, service
+from jobs import service
 from jobs.models import Job
+from jobs.post import notices
 from jobs.refusals import Fault, RefusedError
 from webui import choices, forms, uploads
 from webui.api import reading

@@ -7,8 +7,8 @@ from typing import Any
 from flask import redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from jobs import trained
 from jobs.refusals import RefusedError
+from jobs.stored import trained
 from webui import cards, shelf, takers
 from webui.api import cursors, reading
 from webui.api import models as api

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from jobs import notices
+from jobs.post import notices
 from jobs.refusals import RefusedError
 from webui.api import reading
 from webui.pages.blueprint import pages

@@ -9,9 +9,10 @@ from typing import Any, ParamSpec
 from flask import Response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from jobs import people, quotas
+from jobs import quotas
+from jobs.access import people
+from jobs.access.roles import ROLE_TITLES, Role
 from jobs.refusals import Fault, RefusedError
-from jobs.roles import ROLE_TITLES, Role
 from webui import addresses, auth
 from webui.api import reading
 from webui.pages.blueprint import pages

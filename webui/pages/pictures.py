@@ -7,9 +7,10 @@ from pathlib import Path
 
 from flask import Response, request, send_file
 
-from jobs import files as kept
-from jobs import frames, service
+from jobs import service
+from jobs.records import frames
 from jobs.refusals import RefusedError
+from jobs.stored import files as kept
 from webui import samples, thumbnails
 from webui.api import reading
 from webui.pages.blueprint import pages

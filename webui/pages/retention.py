@@ -7,9 +7,9 @@ from dataclasses import replace
 from flask import redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from jobs import retention
 from jobs.refusals import Fault, RefusedError
-from jobs.retention import Rule, What
+from jobs.stored import retention
+from jobs.stored.retention import Rule, What
 from webui import auth
 from webui.api import reading
 from webui.pages.blueprint import pages

@@ -10,7 +10,8 @@ import json
 
 from flask import Response, render_template, request
 
-from jobs import attempts, shares
+from jobs import attempts
+from jobs.access import shares
 from jobs.refusals import RefusedError
 from webui import leaving, thumbnails
 from webui.api.files import stored_bytes

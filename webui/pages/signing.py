@@ -6,9 +6,10 @@ from flask import Response, make_response, redirect, render_template, request, u
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
 
-from jobs import accounts, attempts, people, signing_in
+from jobs import attempts
+from jobs.access import accounts, people, signing_in
+from jobs.access.roles import ROLE_TITLES, Role
 from jobs.refusals import Fault, RefusedError
-from jobs.roles import ROLE_TITLES, Role
 from webui import addresses, auth
 from webui.pages.blueprint import pages
 from webui.pages.entry import remember_language

@@ -17,7 +17,7 @@ from sqlalchemy import insert, text
 from werkzeug.serving import make_server
 
 from atelier.local import free_port
-from jobs import accounts
+from jobs.access import accounts
 from jobs.ids import new_id
 from jobs.models import Owner
 from jobs.settings import Settings

@@ -13,8 +13,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
-from jobs import accounts, people
-from jobs.roles import Role
+from jobs.access import accounts, people
+from jobs.access.roles import Role
 from tests.webui.pages.conftest import Visitor
 from webui.auth import SESSION_COOKIE
 from webui.studio import Studio
@@ -92,7 +92,7 @@ def test_what_was_wrong_is_not_told(
 def test_an_unknown_name_costs_a_hash_too(
     stranger: Visitor, person: tuple[UUID, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from jobs import passwords
+    from jobs.access import passwords
 
     verified = []
     verify = passwords._hasher.verify
@@ -316,7 +316,7 @@ def shown_again_nowhere(browser: Visitor, codes: list[str]) -> bool:
 def test_codes_cannot_be_guessed(
     app: Flask, parts: Studio, person: tuple[UUID, str], stranger: Visitor
 ) -> None:
-    from jobs import second_factor
+    from jobs.access import second_factor
 
     with parts.database.begin() as session:
         secret, _ = second_factor.begin(session, person[0])

@@ -15,9 +15,9 @@ from flask import Flask
 from playwright.sync_api import BrowserContext, Page, expect
 from sqlalchemy import select, text, update
 
-from jobs import accounts, passwords, people, second_factor, shares
+from jobs.access import accounts, passwords, people, second_factor, shares
+from jobs.access.roles import Access, Role
 from jobs.models import File, Owner
-from jobs.roles import Access, Role
 from tests.webui.pages.axe import every_look, fits, speak, violations
 from tests.webui.pages.conftest import Visitor
 from tests.webui.pages.worker_double import WorkerDouble

@@ -13,9 +13,10 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 from sqlalchemy import delete, func, text, update
 
-from jobs import audit, causes, figures, slots
+from jobs import figures, slots
+from jobs.access.roles import Role
 from jobs.models import Closure, DiskSample, Job, Owner, Slot
-from jobs.roles import Role
+from jobs.records import audit, causes
 from jobs.states import Reason
 from tests.webui.pages.axe import every_look, fits, speak, violations
 from tests.webui.pages.conftest import Visitor

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from jobs.checking import Check
 from jobs.models import Dataset
+from jobs.stored.checking import Check
 from tests.archives import HOSTILE, art, labelled, zipped
 from tests.webui.pages.conftest import Visitor
 from webui.studio import Studio

@@ -7,7 +7,7 @@ from uuid import UUID
 from flask import Flask
 from sqlalchemy import text
 
-from jobs.roles import Role
+from jobs.access.roles import Role
 from tests.webui.pages.conftest import Visitor, new_artist
 from webui.studio import Studio
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from flask import Flask
 
-from jobs import logs
+from jobs.records import logs
 from jobs.states import Reason, State
 from tests.webui.pages.conftest import Visitor, new_artist
 from tests.webui.pages.worker_double import WorkerDouble

@@ -10,10 +10,11 @@ from tempfile import TemporaryDirectory
 
 from PIL import Image
 
-from jobs import lease, logs
+from jobs import lease
 from jobs.database import Database
-from jobs.frames import Shown
-from jobs.series import Column
+from jobs.records import logs
+from jobs.records.frames import Shown
+from jobs.records.series import Column
 from jobs.states import Reason, State
 from jobs.storage import Storage, Stored
 

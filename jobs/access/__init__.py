@@ -1,0 +1,1 @@
+"""Who may ask, and as whom: people, their roles and tokens, signing in, shared links."""

@@ -1,0 +1,1 @@
+"""What is written down as it happens: logs, figures, pictures, causes, who changed what."""

@@ -1,0 +1,1 @@
+"""What people bring and keep: files, datasets, models; their check, deletion and backup."""
