@@ -11,7 +11,7 @@ from jobs.settings import Settings
 CONSOLE = "console"
 
 
-def invite(settings: Settings, role: str, days: int, note: str) -> dict[str, str]:
+def invite(settings: Settings, role: str, days: int, note: str, reason: str = "") -> dict[str, str]:
     """An invitation, as the API answers it."""
     from jobs.access import people
     from jobs.refusals import RefusedError
@@ -19,7 +19,7 @@ def invite(settings: Settings, role: str, days: int, note: str) -> dict[str, str
     settings, address = running(settings)
     with opened(settings) as database, database.begin() as session:
         try:
-            row, secret = people.invite(session, role, days, note, by=CONSOLE)
+            row, secret = people.invite(session, role, days, note, CONSOLE, reason)
         except RefusedError as refused:
             raise StudioError(words(refused)) from None
         return {
@@ -46,7 +46,7 @@ def create(settings: Settings, name: str, password: str, role: str) -> dict[str,
         return {"id": str(id_), "name": name, "role": role}
 
 
-def reset(settings: Settings, name: str, second_factor: bool) -> str:
+def reset(settings: Settings, name: str, second_factor: bool, reason: str = "") -> str:
     """An address where this person sets a new password, once."""
     from jobs.access import people
     from jobs.refusals import RefusedError
@@ -55,15 +55,13 @@ def reset(settings: Settings, name: str, second_factor: bool) -> str:
     with opened(settings) as database, database.begin() as session:
         try:
             owner = people.by_name(session, name)
-            secret = people.make_reset(
-                session, owner.id, by=CONSOLE, drop_second_factor=second_factor
-            )
+            secret = people.make_reset(session, owner.id, CONSOLE, second_factor, reason)
         except RefusedError as refused:
             raise StudioError(words(refused)) from None
         return f"{address}/reset/{secret}"
 
 
-def change_role(settings: Settings, name: str, role: str) -> dict[str, str]:
+def change_role(settings: Settings, name: str, role: str, reason: str = "") -> dict[str, str]:
     """Somebody as an artist or an administrator."""
     from jobs.access import people
     from jobs.refusals import RefusedError
@@ -72,13 +70,13 @@ def change_role(settings: Settings, name: str, role: str) -> dict[str, str]:
     with opened(settings) as database, database.begin() as session:
         try:
             owner = people.by_name(session, name)
-            people.change_role(session, owner.id, role, by=CONSOLE)
+            people.change_role(session, owner.id, role, CONSOLE, reason)
         except RefusedError as refused:
             raise StudioError(words(refused)) from None
         return {"id": str(owner.id), "name": owner.name, "role": role}
 
 
-def narrow_tokens(settings: Settings, name: str, access: str) -> int:
+def narrow_tokens(settings: Settings, name: str, access: str, reason: str = "") -> int:
     """Tokens of somebody that reach no further from now on; how many did."""
     from jobs.access import people
     from jobs.access.roles import Access
@@ -90,7 +88,7 @@ def narrow_tokens(settings: Settings, name: str, access: str) -> int:
             owner = people.by_name(session, name)
         except RefusedError as refused:
             raise StudioError(words(refused)) from None
-        return people.narrow_tokens(session, owner.id, Access(access), by=CONSOLE)
+        return people.narrow_tokens(session, owner.id, Access(access), CONSOLE, reason)
 
 
 def words(refused: Exception) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, TypedDict
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from atelier.transport import Transport
 
@@ -148,15 +148,16 @@ class People(Transport):
 
     def change_person(self, person_id: str, **changes: Any) -> Person:
         """``role``, ``disabled``, ``running_limit``, ``waiting_limit``, ``disk_limit`` (bytes),
-        ``gpu_hours_limit`` (a week); None gives back the studio's limit.
+        ``gpu_hours_limit`` (a week); None gives back the studio's limit. ``reason`` goes to the
+        audit log, as everywhere below.
         """
         address = f"/admin/people/{_segment(person_id)}"
         changed: Person = self._json("PATCH", address, body=changes)
         return changed
 
-    def reset_link(self, person_id: str, second_factor: bool = False) -> str:
+    def reset_link(self, person_id: str, second_factor: bool = False, reason: str = "") -> str:
         """An address where this person sets a new password, once."""
-        body = {"second_factor": second_factor}
+        body = {"second_factor": second_factor, "reason": reason}
         address = f"/admin/people/{_segment(person_id)}/reset"
         return str(self._json("POST", address, body=body)["url"])
 
@@ -164,15 +165,18 @@ class People(Transport):
         """Invitations that nobody has accepted yet."""
         return list(self._json("GET", "/admin/invitations")["results"])
 
-    def invite(self, role: str = "artist", days: int = 7, note: str = "") -> Invitation:
+    def invite(
+        self, role: str = "artist", days: int = 7, note: str = "", reason: str = ""
+    ) -> Invitation:
         """An invitation; its ``url`` is shown once."""
-        body = {"role": role, "days": days, "note": note}
+        body = {"role": role, "days": days, "note": note, "reason": reason}
         made: Invitation = self._json("POST", "/admin/invitations", body=body)
         return made
 
-    def withdraw(self, invitation_id: str) -> None:
+    def withdraw(self, invitation_id: str, reason: str = "") -> None:
         """Take an invitation back."""
-        self._send("DELETE", f"/admin/invitations/{_segment(invitation_id)}")
+        why = f"?{urlencode({'reason': reason})}" if reason else ""
+        self._send("DELETE", f"/admin/invitations/{_segment(invitation_id)}{why}")
 
 
 def _segment(text: str) -> str:

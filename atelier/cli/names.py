@@ -1,7 +1,8 @@
-"""Datasets and models by the names that people gave them."""
+"""Datasets, models and people by the names that people gave them."""
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -45,6 +46,12 @@ def id_of(studio: Studio, wanted: Named) -> str:
     raise click.BadParameter(
         f"{message}{hint} See: atelier {wanted.to}s list", param_hint=wanted.option
     )
+
+
+def folded(name: str) -> str:
+    """What two names of people share that are one to the studio, whose own code is not at hand over
+    HTTP."""
+    return " ".join(unicodedata.normalize("NFC", name).split()).lower()
 
 
 def _all(studio: Studio, to: str) -> Iterator[Dataset | Model]:

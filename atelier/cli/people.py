@@ -6,12 +6,12 @@ without anybody signed in: whoever has its database may.
 
 from __future__ import annotations
 
-import unicodedata
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from atelier.cli import shown
+from atelier.cli import names, shown
+from atelier.cli.administration import reason_option
 from atelier.cli.connection import connect
 from atelier.cli.shown import json_option
 
@@ -39,17 +39,18 @@ def people(as_json: bool) -> None:
 @administrator_option
 @click.option("--days", type=click.IntRange(1, 30), default=7, show_default=True)
 @click.option("--note", default="", help="Whom it is for.")
+@reason_option
 @json_option
-def invite(administrator: bool, days: int, note: str, as_json: bool) -> None:
+def invite(administrator: bool, days: int, note: str, reason: str, as_json: bool) -> None:
     """Print a link with which one person joins. Works on the studio's machine without a token."""
     role = "administrator" if administrator else "artist"
     here = _here()
     if here is None:
-        made: Any = connect().invite(role, days, note)
+        made: Any = connect().invite(role, days, note, reason)
     else:
         from atelier.founding import invite as found
 
-        made = found(here, role, days, note)
+        made = found(here, role, days, note, reason)
     if as_json:
         shown.document(made)
     else:
@@ -79,16 +80,17 @@ def create(name: str, administrator: bool, password: str) -> None:
 @click.command()
 @person_argument
 @click.option("--second-factor", is_flag=True, help="Also turn their second factor off.")
-def reset(name: str, second_factor: bool) -> None:
+@reason_option
+def reset(name: str, second_factor: bool, reason: str) -> None:
     """Print a link that sets a new password. Works on the studio's machine without a token."""
     here = _here()
     if here is None:
         studio = connect()
-        click.echo(studio.reset_link(_named(name)["id"], second_factor))
+        click.echo(studio.reset_link(_named(name)["id"], second_factor, reason))
     else:
         from atelier.founding import reset as found
 
-        click.echo(found(here, name, second_factor))
+        click.echo(found(here, name, second_factor, reason))
 
 
 @click.command()
@@ -108,25 +110,27 @@ def invitations(as_json: bool) -> None:
 
 @click.command()
 @click.argument("invitation_id", metavar="ID")
-def uninvite(invitation_id: str) -> None:
+@reason_option
+def uninvite(invitation_id: str, reason: str) -> None:
     """Take an invitation back."""
-    connect().withdraw(invitation_id)
+    connect().withdraw(invitation_id, reason)
     click.echo("Taken back.")
 
 
 @click.command()
 @person_argument
 @click.argument("role", type=click.Choice(["artist", "administrator"]))
+@reason_option
 @json_option
-def role(name: str, role: str, as_json: bool) -> None:
+def role(name: str, role: str, reason: str, as_json: bool) -> None:
     """Make somebody an artist or an administrator. On the studio's machine without a token."""
     here = _here()
     if here is None:
-        _change(name, as_json, role=role)
+        _change(name, as_json, reason, role=role)
         return
     from atelier.founding import change_role
 
-    made = change_role(here, name, role)
+    made = change_role(here, name, role, reason)
     if as_json:
         shown.document(made)
     else:
@@ -142,7 +146,8 @@ def role(name: str, role: str, as_json: bool) -> None:
     show_default=True,
     help="How far they may reach from now on.",
 )
-def narrow_tokens(name: str, access: str) -> None:
+@reason_option
+def narrow_tokens(name: str, access: str, reason: str) -> None:
     """Let somebody's tokens for programs reach no further, on the studio's own machine."""
     from atelier.founding import narrow_tokens as narrow
 
@@ -151,7 +156,7 @@ def narrow_tokens(name: str, access: str) -> None:
         raise click.UsageError(
             "Tokens are narrowed on the studio's own machine alone. There, leave ATELIER_URL unset."
         )
-    narrowed = narrow(here, name, access)
+    narrowed = narrow(here, name, access, reason)
     click.echo(f"Tokens narrowed to {access}: {narrowed}.")
 
 
@@ -162,6 +167,7 @@ def narrow_tokens(name: str, access: str) -> None:
 @click.option("--disk-gb", type=LIMIT, help="Room on the disk, in GB; 0 is no limit.")
 @click.option("--gpu-hours", type=LIMIT, help="GPU hours in seven days; 0 is no limit.")
 @click.option("--default", "default", is_flag=True, help="Give back the studio's limits first.")
+@reason_option
 @json_option
 def limits(
     name: str,
@@ -170,6 +176,7 @@ def limits(
     disk_gb: float | None,
     gpu_hours: float | None,
     default: bool,
+    reason: str,
     as_json: bool,
 ) -> None:
     """Set what one person may have."""
@@ -182,23 +189,25 @@ def limits(
     changes = {key: value for key, value in given.items() if default or value is not None}
     if not changes:
         raise click.UsageError("Name at least one limit, or --default.")
-    _change(name, as_json, **changes)
+    _change(name, as_json, reason, **changes)
 
 
 @click.command()
 @person_argument
+@reason_option
 @json_option
-def disable(name: str, as_json: bool) -> None:
+def disable(name: str, reason: str, as_json: bool) -> None:
     """Close an account: works stay, what runs finishes, nothing new is started."""
-    _change(name, as_json, disabled=True)
+    _change(name, as_json, reason, disabled=True)
 
 
 @click.command()
 @person_argument
+@reason_option
 @json_option
-def enable(name: str, as_json: bool) -> None:
+def enable(name: str, reason: str, as_json: bool) -> None:
     """Open a closed account again."""
-    _change(name, as_json, disabled=False)
+    _change(name, as_json, reason, disabled=False)
 
 
 COMMANDS = (
@@ -216,9 +225,9 @@ def _here() -> Settings | None:
 
 
 def _named(name: str) -> Person:
-    known, asked = connect().people(), _folded(name)
+    known, asked = connect().people(), names.folded(name)
     found = [person for person in known if person["id"] == asked] or [
-        person for person in known if _folded(person["name"]) == asked
+        person for person in known if names.folded(person["name"]) == asked
     ]
     if not found:
         raise click.UsageError(f"Nobody here is called {name!r}. See: atelier admin people")
@@ -228,13 +237,8 @@ def _named(name: str) -> Person:
     return found[0]
 
 
-def _folded(name: str) -> str:
-    # What two names share that are one to the studio, whose own code is not at hand over HTTP.
-    return " ".join(unicodedata.normalize("NFC", name).split()).lower()
-
-
-def _change(name: str, as_json: bool, **changes: Any) -> None:
-    changed = connect().change_person(_named(name)["id"], **changes)
+def _change(name: str, as_json: bool, reason: str, **changes: Any) -> None:
+    changed = connect().change_person(_named(name)["id"], reason=reason, **changes)
     if as_json:
         shown.document(changed)
     else:

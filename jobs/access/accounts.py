@@ -20,6 +20,8 @@ from jobs.refusals import Fault, RefusedError
 
 Scope = Literal["api", "session", "login", "metrics", "reset", "half"]
 LOCAL_OWNER = "local"
+# Who acts in the records for no person: none may look like one of these.
+RESERVED_NAMES = frozenset({LOCAL_OWNER, "keeper", "console"})
 SESSION_LIFETIME = timedelta(days=30)
 HALF_LIFETIME = timedelta(minutes=5)
 # When a secret was last used is written at most this often: asking must not become writing.
@@ -27,6 +29,8 @@ USED_EVERY = timedelta(minutes=1)
 MAX_NAME_LENGTH = 64
 TOKEN_DAYS = range(1, 367)
 MAX_TOKENS = 100
+# The name of a link for a password that also turns the second factor off.
+DROPS_SECOND_FACTOR = "drops the second factor"
 
 
 @dataclass(frozen=True)
@@ -46,10 +50,15 @@ class Asker:
 
 
 def local_owner(session: Session) -> UUID:
-    """The one owner of a local studio and its administrator, made at its first use."""
-    values = {"id": new_id(), "name": LOCAL_OWNER, "role": str(Role.ADMINISTRATOR)}
+    """The one owner of a local studio and its administrator, made at its first use. They may call
+    themselves otherwise and stay who they are."""
+    marked = select(Owner.id).where(Owner.local)
+    found = session.scalar(marked)
+    if found is not None:
+        return found
+    values = {"id": new_id(), "name": LOCAL_OWNER, "role": str(Role.ADMINISTRATOR), "local": True}
     session.execute(upsert(Owner).values(values).on_conflict_do_nothing())
-    return session.execute(select(Owner.id).where(Owner.name == LOCAL_OWNER)).scalar_one()
+    return session.execute(marked).scalar_one()
 
 
 def issue(
@@ -166,11 +175,24 @@ def make_token(session: Session, by: Asker, name: str, access: str, days: int) -
         raise RefusedError("token_too_weak", access=str(wanted))
     if wanted is Access.ADMIN and not by.is_administrator:
         raise RefusedError("administrators_only")
+    held(session, by.owner_id)
+    if session.scalar(select(Token.id).where(Token.id == by.token_id)) is None:
+        raise RefusedError("unauthenticated")  # what was asked with has just ended
     if len(listed(session, by.owner_id, "api")) >= MAX_TOKENS:
         raise RefusedError("too_many_tokens", limit=MAX_TOKENS)
     secret = issue(session, by.owner_id, "api", timedelta(days=days), wanted, name.strip())
     row = session.execute(select(Token).where(Token.sha256 == hashed(secret))).scalar_one()
     return row, secret
+
+
+def held(session: Session, owner_id: UUID) -> Owner:
+    """The person as they are now; nobody changes their account until the transaction ends.
+
+    Whoever gives them a new way in holds them: whoever ends all ways in, and so changes the
+    account, comes before, and is seen here, or after, and ends this one too.
+    """
+    query = select(Owner).where(Owner.id == owner_id).with_for_update(key_share=True)
+    return session.execute(query.execution_options(populate_existing=True)).scalar_one()
 
 
 def hashed(secret: str) -> bytes:

@@ -16,7 +16,7 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from jobs import quotas
-from jobs.access import accounts, passwords, second_factor
+from jobs.access import accounts, passwords
 from jobs.access.roles import Access, Role
 from jobs.ids import new_id
 from jobs.models import Invitation, Owner, OwnerShare
@@ -34,18 +34,31 @@ LANGUAGES = ("en", "zh")
 FOREVER = datetime.fromisoformat("9999-01-01T00:00:00+00:00")
 
 
-def make_reset(session: Session, owner_id: UUID, by: By, drop_second_factor: bool = False) -> str:
-    """A secret with which its holder sets this person's password, once, within a day."""
+def make_reset(
+    session: Session,
+    owner_id: UUID,
+    by: By,
+    drop_second_factor: bool = False,
+    reason: str = "",
+) -> str:
+    """A secret with which its holder sets this person's password, once, within a day; with
+    ``drop_second_factor`` that also turns theirs off. Until it is used nothing opens that did not.
+
+    Raises :class:`RefusedError` (``account_closed``).
+    """
     owner = get(session, owner_id)
-    if drop_second_factor:
-        second_factor.remove(session, owner_id)
-    told = {"second_factor_removed": drop_second_factor}
-    audit.record(session, by, Action.PERSON_RESET, str(owner_id), after=told)
+    if owner.disabled_at is not None:
+        raise RefusedError("account_closed", name=owner.name)
+    told = {"drops_second_factor": drop_second_factor}
+    audit.record(session, by, Action.PERSON_RESET, str(owner_id), reason=reason, after=told)
     accounts.revoke_all(session, owner.id, "reset")
-    return accounts.issue(session, owner.id, "reset", RESET_LIFETIME)
+    does = accounts.DROPS_SECOND_FACTOR if drop_second_factor else ""
+    return accounts.issue(session, owner.id, "reset", RESET_LIFETIME, name=does)
 
 
-def invite(session: Session, role: str, days: int, note: str, by: By) -> tuple[Invitation, str]:
+def invite(
+    session: Session, role: str, days: int, note: str, by: By, reason: str = ""
+) -> tuple[Invitation, str]:
     """An invitation, and the secret of its link, which is shown once.
 
     Raises :class:`RefusedError`.
@@ -76,7 +89,7 @@ def invite(session: Session, role: str, days: int, note: str, by: By) -> tuple[I
         .returning(Invitation)
     ).scalar_one()
     told = {"role": role, "note": note, "expires_at": row.expires_at.isoformat()}
-    audit.record(session, by, Action.PERSON_INVITED, str(row.id), after=told)
+    audit.record(session, by, Action.PERSON_INVITED, str(row.id), reason=reason, after=told)
     return row, secret
 
 
@@ -124,6 +137,8 @@ def free_name(session: Session, name: str, but: UUID | None = None) -> str:
         raise RefusedError("invalid", faults=[Fault("/name", "bad_length", limits)])
     if any(unicodedata.category(char)[0] == "C" for char in kept):
         raise RefusedError("invalid", faults=[Fault("/name", "unprintable")])
+    if fold(kept) in accounts.RESERVED_NAMES and not _is_called(session, but, kept):
+        raise RefusedError("invalid", faults=[Fault("/name", "name_reserved", {"value": kept})])
     # Two who choose one name at once: the second waits here and is then refused.
     lock = func.hashtextextended(f"name/{fold(kept)}", 0)
     session.execute(select(func.pg_advisory_xact_lock(lock)))
@@ -131,6 +146,10 @@ def free_name(session: Session, name: str, but: UUID | None = None) -> str:
     if holder is not None and holder.id != but:
         raise RefusedError("invalid", faults=[Fault("/name", "name_taken", {"value": kept})])
     return kept
+
+
+def _is_called(session: Session, owner_id: UUID | None, name: str) -> bool:
+    return owner_id is not None and get(session, owner_id).name == name
 
 
 def change_profile(
@@ -175,15 +194,15 @@ def invitations(session: Session) -> list[Invitation]:
     return list(session.execute(query).scalars())
 
 
-def withdraw(session: Session, invitation_id: UUID, by: By) -> None:
+def withdraw(session: Session, invitation_id: UUID, by: By, reason: str = "") -> None:
     """Take an invitation back. Raises :class:`RefusedError` (``unknown_invitation``)."""
     gone = delete(Invitation).where(Invitation.id == invitation_id).returning(Invitation.id)
     if session.execute(gone).first() is None:
         raise RefusedError("unknown_invitation")
-    audit.record(session, by, Action.PERSON_UNINVITED, str(invitation_id))
+    audit.record(session, by, Action.PERSON_UNINVITED, str(invitation_id), reason=reason)
 
 
-def change_role(session: Session, owner_id: UUID, role: str, by: By) -> None:
+def change_role(session: Session, owner_id: UUID, role: str, by: By, reason: str = "") -> None:
     """Make somebody an artist or an administrator. The last administrator stays one."""
     if role not in list(Role):
         values = {"value": role, "expected": ", ".join(Role)}
@@ -193,55 +212,63 @@ def change_role(session: Session, owner_id: UUID, role: str, by: By) -> None:
         _check_not_last(session, owner)
     before, after = {"role": owner.role}, {"role": role}
     if before != after:
-        audit.record(session, by, Action.PERSON_ROLE, str(owner_id), before=before, after=after)
+        change = {"before": before, "after": after}
+        audit.record(session, by, Action.PERSON_ROLE, str(owner_id), reason=reason, **change)
     owner.role = role
     if role != Role.ADMINISTRATOR:
         _take_back_links(session, owner_id, by)
 
 
-def narrow_tokens(session: Session, owner_id: UUID, access: Access, by: By) -> int:
+def narrow_tokens(
+    session: Session, owner_id: UUID, access: Access, by: By, reason: str = ""
+) -> int:
     """Let a person's tokens for programs reach no further than ``access``; how many did."""
     names = accounts.narrow(session, owner_id, access)
     if names:
         told = {"access": str(access), "tokens": sorted(names)}
-        audit.record(session, by, Action.PERSON_TOKENS, str(owner_id), after=told)
+        audit.record(session, by, Action.PERSON_TOKENS, str(owner_id), reason=reason, after=told)
     return len(names)
 
 
 def change_limits(
-    session: Session, owner_id: UUID, changes: Mapping[str, float | None], by: By
+    session: Session,
+    owner_id: UUID,
+    changes: Mapping[str, float | None],
+    by: By,
+    reason: str = "",
 ) -> None:
     """Set a person's own limits; None gives back the studio's. Raises :class:`RefusedError`."""
     owner = get(session, owner_id)
     before = {name: getattr(owner, name) for name in changes}
     quotas.change(session, owner_id, changes)
     if before != dict(changes):
-        target = str(owner_id)
-        audit.record(session, by, Action.PERSON_LIMITS, target, before=before, after=dict(changes))
+        change = {"before": before, "after": dict(changes)}
+        audit.record(session, by, Action.PERSON_LIMITS, str(owner_id), reason=reason, **change)
 
 
-def disable(session: Session, owner_id: UUID, by: By) -> None:
-    """Close an account: no sign-in, no token, no share link counts, nor any link by which they let
-    others in. Works and jobs stay; what runs finishes, what waits is not started. The last
+def disable(session: Session, owner_id: UUID, by: By, reason: str = "") -> None:
+    """Close an account: sessions and tokens end, no share link counts, nor any link by which they
+    let others in. Works and jobs stay; what runs finishes, what waits is not started. The last
     administrator stays.
     """
     lock_shares(session, owner_id)
     owner = get(session, owner_id)
     _check_not_last(session, owner)
     if owner.disabled_at is None:
-        audit.record(session, by, Action.PERSON_DISABLED, str(owner_id))
+        audit.record(session, by, Action.PERSON_DISABLED, str(owner_id), reason=reason)
     owner.disabled_at = owner.disabled_at or session.execute(select(func.now())).scalar_one()
-    accounts.revoke_all(session, owner_id, "session", "half", "login", "reset")
+    # Tokens too: what fell into other hands must not count again once the account is opened.
+    accounts.revoke_all(session, owner_id, "session", "half", "login", "reset", "api")
     _take_back_links(session, owner_id, by)
     _rest(session, owner_id, FOREVER)
 
 
-def enable(session: Session, owner_id: UUID, by: By) -> None:
+def enable(session: Session, owner_id: UUID, by: By, reason: str = "") -> None:
     """Open a disabled account again."""
     lock_shares(session, owner_id)
     owner = get(session, owner_id)
     if owner.disabled_at is not None:
-        audit.record(session, by, Action.PERSON_ENABLED, str(owner_id))
+        audit.record(session, by, Action.PERSON_ENABLED, str(owner_id), reason=reason)
     owner.disabled_at = None
     _rest(session, owner_id, None)
 

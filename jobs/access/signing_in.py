@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from jobs import attempts
 from jobs.access import accounts, passwords, people, second_factor
 from jobs.access.accounts import Asker
 from jobs.database import Database
-from jobs.models import Owner
+from jobs.models import Owner, Token
 from jobs.refusals import Fault, RefusedError
 
 # What lets somebody in, or sets a password: gone with the password it came from.
@@ -42,11 +42,14 @@ def sign_in(database: Database, name: str, password: str, address: str) -> Proof
     if not passwords.matches(stored, password) or owner is None or stored is None:
         raise RefusedError("wrong_password")
     with database.begin() as session:
+        now = accounts.held(session, owner.id)
+        if now.password != stored or now.disabled_at is not None:  # changed while it was checked
+            raise RefusedError("wrong_password")
         attempts.forgive(session, "address", address, one=True)
         attempts.forgive(session, "account", account)
         if passwords.is_outdated(stored):
             _set_password(session, owner.id, password)
-        half = owner.totp_secret is not None
+        half = now.totp_secret is not None
         return Proof(owner.id, _begin_session(session, owner.id, half), half)
 
 
@@ -60,6 +63,7 @@ def finish_sign_in(database: Database, half: str, code: str) -> Proof:
             raise RefusedError("sign_in_again")
     prove_code(database, asker.owner_id, code)
     with database.begin() as session:
+        accounts.held(session, asker.owner_id)
         if accounts.spend(session, half, "half") is None:
             raise RefusedError("sign_in_again")
         secret = _begin_session(session, asker.owner_id, half=False)
@@ -76,9 +80,10 @@ def prove_code(database: Database, owner_id: UUID, code: str) -> None:
         attempts.forgive(session, "code", str(owner_id))
 
 
-def prove_password(database: Database, owner_id: UUID, password: str) -> None:
-    """Ask again for the password of somebody signed in; tries are bounded as at the sign-in, but
-    counted apart from it: strangers who guess there keep nobody from their own account.
+def prove_password(database: Database, owner_id: UUID, password: str) -> str:
+    """Ask again for the password of somebody signed in; its stored hash. Tries are bounded as at
+    the sign-in, but counted apart from it: strangers who guess there keep nobody from their own
+    account.
 
     Raises :class:`RefusedError`; ``no_password`` for whoever never had one (the owner of a local
     studio): a token alone must not make the account another's.
@@ -93,6 +98,7 @@ def prove_password(database: Database, owner_id: UUID, password: str) -> None:
         raise RefusedError("invalid", faults=[fault])
     with database.begin() as session:
         attempts.forgive(session, "own password", str(owner_id))
+    return owner.password
 
 
 def change_password(
@@ -102,16 +108,20 @@ def change_password(
     for programs. Raises :class:`RefusedError`.
     """
     passwords.check(new, by.name, "/new_password")
-    prove_password(database, by.owner_id, current)
+    proved = prove_password(database, by.owner_id, current)
     with database.begin() as session:
+        if accounts.held(session, by.owner_id).password != proved:  # changed while it was checked
+            fault = Fault("/current_password", "wrong_password")
+            raise RefusedError("invalid", faults=[fault])
         _set_password(session, by.owner_id, new)
         gone: tuple[accounts.Scope, ...] = ("api",) if end_tokens else ()
         accounts.revoke_all(session, by.owner_id, *ENTRANCES, *gone, but=by.token_id)
 
 
 def reset_password(session: Session, secret: str, new: str) -> UUID:
-    """Set a password with a link that an administrator made; every session and token ends, as
-    whoever needs such a link cannot know who has them.
+    """Set a password with a link that an administrator made, and turn the second factor off where
+    the link says so; every session and token ends, as whoever needs such a link cannot know who has
+    them.
 
     Raises :class:`RefusedError`: ``link_spent``, or what is wrong with the password.
     """
@@ -119,8 +129,11 @@ def reset_password(session: Session, secret: str, new: str) -> UUID:
     if asker is None:
         raise RefusedError("link_spent")
     passwords.check(new, asker.name)
+    does = session.scalar(select(Token.name).where(Token.id == asker.token_id))
     if accounts.spend(session, secret, "reset") is None:  # another has used it in this moment
         raise RefusedError("link_spent")
+    if does == accounts.DROPS_SECOND_FACTOR:
+        second_factor.remove(session, asker.owner_id)
     _set_password(session, asker.owner_id, new)
     accounts.revoke_all(session, asker.owner_id, *ENTRANCES, "api")
     attempts.forgive(session, "account", people.fold(asker.name))

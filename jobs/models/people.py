@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, func, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from jobs.access.roles import Access, Role
@@ -17,14 +17,19 @@ class Owner(Base):
 
     ``password`` is an Argon2 hash. ``totp_secret`` (base32) counts once a code has confirmed it,
     until then it is ``totp_pending``; ``totp_step`` is the last time step whose code was used.
-    Limits that are NULL are the studio's own.
+    Limits that are NULL are the studio's own. ``local`` marks the one owner of a studio without
+    accounts, however they are called.
     """
 
     __tablename__ = "owner"
-    __table_args__ = (one_of("role", Role),)
+    __table_args__ = (
+        one_of("role", Role),
+        Index("uq_owner_local", "local", unique=True, postgresql_where=text("local")),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(unique=True)
+    local: Mapped[bool] = mapped_column(server_default=text("false"))
     role: Mapped[str] = mapped_column(server_default=text("'artist'"))
     password: Mapped[str | None]
     language: Mapped[str | None]

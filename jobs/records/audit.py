@@ -55,6 +55,7 @@ class Action(Word):
     DATASET_DELETED = "dataset.deleted", N_("deleted a set of pictures")
     MODEL_DELETED = "model.deleted", N_("deleted a model")
     RETENTION_CHANGED = "retention.changed", N_("changed how long things are kept")
+    JOB_FILE_SEEN = "job.file_seen", N_("looked at a file of somebody's job")
     JOB_REQUEUED = "job.requeued", N_("queued a failed job again")
     PERSON_INVITED = "person.invited", N_("invited somebody")
     PERSON_UNINVITED = "person.uninvited", N_("took an invitation back")
@@ -69,14 +70,15 @@ class Action(Word):
 
 @dataclass(frozen=True)
 class Filter:
-    """Which rows to list; an empty field lists all. ``actor`` is a name, ``action`` may be the
-    part of an action before its dot."""
+    """Which rows to list; an empty field lists all. ``actor`` is a name, and counts without an
+    ``actor_id``; ``action`` may be the part of an action before its dot."""
 
     actor: str = ""
     action: str = ""
     target: str = ""
     since: datetime | None = None
     until: datetime | None = None
+    actor_id: UUID | None = None
 
 
 @dataclass(frozen=True)
@@ -196,7 +198,9 @@ def check(session: Session, expected_head: str = "") -> Checked:
 
 
 def _filtered(query: Select[AuditRow], wanted: Filter) -> Select[AuditRow]:
-    if wanted.actor:
+    if wanted.actor_id is not None:
+        query = query.where(AuditRow.actor_id == wanted.actor_id)
+    elif wanted.actor:
         query = query.where(AuditRow.actor == wanted.actor)
     if wanted.action:
         within = AuditRow.action.startswith(f"{wanted.action}.", autoescape=True)

@@ -112,7 +112,8 @@ def test_an_administrator_looks_after_people(admin: Cli, owner: UUID, database: 
         "administrator"
     )
     assert admin("admin", "role", name, "artist").status == 0
-    assert admin("admin", "disable", name, "--json").document["disabled"] is True
+    closed = admin("admin", "disable", name, "--reason", "on leave", "--json").document
+    assert closed["disabled"] is True
     assert admin("admin", "enable", name, "--json").document["disabled"] is False
     assert "/reset/" in admin("admin", "reset", name).out
     assert admin("admin", "role", "nobody of that name", "artist").status == 2
@@ -127,6 +128,7 @@ def test_an_administrator_looks_after_people(admin: Cli, owner: UUID, database: 
         *("person.disabled", "person.enabled", "person.reset"),
     ]
     assert told[-1].after == {"running_limit": 2, "gpu_hours_limit": 20.0}
+    assert told[2].reason == "on leave"
 
 
 def test_an_artist_is_told_that_this_is_for_administrators(cli: Cli) -> None:

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from jobs.access.roles import Role
 from jobs.records import audit
-from tests.webui.quiet import Caller, Quiet
+from tests.webui.quiet import Caller, Quiet, problem
 
 
 def opens(quiet: Quiet, address: str) -> bool:
@@ -42,3 +42,24 @@ def test_links_of_who_was_an_administrator_let_nobody_in(
         left = text("SELECT count(*) FROM invitation WHERE invited_by = :gone")
         assert session.execute(left, {"gone": gone.owner}).scalar_one() == 0
     assert [row.actor_id for row in told] == [administrator.owner]
+
+
+def test_each_change_of_a_person_is_written_down_with_its_reason(
+    quiet: Quiet, administrator: Caller, caller: Caller
+) -> None:
+    address = f"/admin/people/{caller.owner}"
+    for change in ({"role": "artist", "running_limit": 2}, {"disabled": True}, {"disabled": False}):
+        told = administrator.ask("PATCH", address, json={**change, "reason": "on leave"})
+        assert told.status_code == 200
+    administrator.post(f"{address}/reset", json={"reason": "on leave"})
+    made = administrator.post("/admin/invitations", json={"reason": "on leave"}).get_json()
+    gone = administrator.ask("DELETE", f"/admin/invitations/{made['id']}?reason=on+leave")
+    assert gone.status_code == 204
+    with quiet.database.begin() as session:
+        rows = audit.page(session, audit.Filter(actor_id=administrator.owner), 9)
+    assert [(row.action, row.reason) for row in reversed(rows)] == [
+        (f"person.{did}", "on leave")
+        for did in ("limits", "disabled", "enabled", "reset", "invited", "uninvited")
+    ]
+    long = administrator.ask("PATCH", address, json={"disabled": True, "reason": "x" * 501})
+    problem(long, 422, "invalid", "/reason")

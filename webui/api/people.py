@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from jobs import quotas
 from jobs.access import people
+from jobs.office import administration
 from webui import addresses, auth
 from webui.api import persons, reading
 from webui.studio import owner_id, studio
@@ -39,17 +40,19 @@ def show(person_id: str) -> Response:
 def change(person_id: str) -> Response:
     """Another role, other limits (null gives back the studio's), ``disabled`` or not."""
     body = reading.json_object()
-    reading.only(body, frozenset({"role", "disabled", *LIMITS}))
+    reading.only(body, frozenset({"role", "disabled", "reason", *LIMITS}))
+    reason = administration.said(reading.text(body, "reason"))
+    why: dict[str, Any] = {"by": owner_id(), "reason": reason}
     limits = {name: reading.quantity(body, name) for name in LIMITS if name in body}
     with studio().database.begin() as session:
         id_ = people.get(session, reading.id_of(person_id)).id
         if "role" in body:
-            people.change_role(session, id_, reading.text(body, "role"), by=owner_id())
+            people.change_role(session, id_, reading.text(body, "role"), **why)
         if limits:
-            people.change_limits(session, id_, limits, by=owner_id())
+            people.change_limits(session, id_, limits, **why)
         if "disabled" in body:
             close = reading.typed(body, "disabled", bool, False)
-            (people.disable if close else people.enable)(session, id_, by=owner_id())
+            (people.disable if close else people.enable)(session, id_, **why)
         return jsonify(_shape(session, id_))
 
 
@@ -57,11 +60,12 @@ def change(person_id: str) -> Response:
 def reset(person_id: str) -> Response:
     """A link that sets a new password once, within a day; it stands in this answer alone."""
     body = reading.json_object(optional=True)
-    reading.only(body, frozenset({"second_factor"}))
+    reading.only(body, frozenset({"second_factor", "reason"}))
     drop = reading.typed(body, "second_factor", bool, False)
+    reason = administration.said(reading.text(body, "reason"))
     with studio().database.begin() as session:
         id_ = reading.id_of(person_id)
-        secret = people.make_reset(session, id_, by=owner_id(), drop_second_factor=drop)
+        secret = people.make_reset(session, id_, owner_id(), drop, reason)
     return _kept_nowhere(jsonify(url=addresses.of_reset(secret)))
 
 
@@ -76,19 +80,21 @@ def invitations() -> Response:
 def invite() -> Made:
     """An invitation; its link stands in this answer alone."""
     body = reading.json_object(optional=True)
-    reading.only(body, frozenset({"role", "days", "note"}))
+    reading.only(body, frozenset({"role", "days", "note", "reason"}))
     role, note = reading.text(body, "role", "artist"), reading.text(body, "note")
+    reason = administration.said(reading.text(body, "reason"))
     days = reading.typed(body, "days", int, DEFAULT_INVITATION_DAYS)
     with studio().database.begin() as session:
-        row, secret = people.invite(session, role, days, note, by=owner_id())
+        row, secret = people.invite(session, role, days, note, owner_id(), reason)
     return _kept_nowhere(jsonify(persons.invitation(row, secret))), 201
 
 
 @people_api.delete("/invitations/<invitation_id>")
 def withdraw(invitation_id: str) -> Made:
-    """Take an invitation back."""
+    """Take an invitation back; ``?reason=`` as there is no body."""
+    reason = administration.said(reading.query("reason"))
     with studio().database.begin() as session:
-        people.withdraw(session, reading.id_of(invitation_id), by=owner_id())
+        people.withdraw(session, reading.id_of(invitation_id), owner_id(), reason)
     return Response(), 204
 
 

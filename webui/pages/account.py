@@ -139,7 +139,8 @@ def revoke_session(token_id: str) -> None:
 def make_token() -> AnyResponse:
     """A token for programs, shown once."""
     days = request.form.get("days", default=0, type=int)
-    name, access = request.form.get("name", ""), request.form.get("access", "")
+    name = reading.storable("name", request.form.get("name", ""))
+    access = request.form.get("access", "")
     with studio().database.begin() as session:
         _, secret = accounts.make_token(session, g.asker, name, access, days)
     return _page(token=secret)

@@ -12,6 +12,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from jobs import quotas
 from jobs.access import people
 from jobs.access.roles import ROLE_TITLES, Role
+from jobs.office import administration
 from jobs.refusals import Fault, RefusedError
 from webui import addresses, auth
 from webui.api import reading
@@ -55,9 +56,10 @@ def people_page() -> Response:
 def invite_person() -> AnyResponse:
     """An invitation; its link is shown once."""
     days = request.form.get("days", default=0, type=int)
-    role, note = request.form.get("role", ""), request.form.get("note", "").strip()
+    role = request.form.get("role", "")
+    note = reading.storable("note", request.form.get("note", "").strip())
     with studio().database.begin() as session:
-        _, secret = people.invite(session, role, days, note, by=owner_id())
+        _, secret = people.invite(session, role, days, note, **_why())
     address = addresses.of_invitation(secret)
     return _page(invitation_link=address)
 
@@ -67,7 +69,7 @@ def invite_person() -> AnyResponse:
 def withdraw_invitation(invitation_id: str) -> None:
     """Take an invitation back."""
     with studio().database.begin() as session:
-        people.withdraw(session, reading.id_of(invitation_id), by=owner_id())
+        people.withdraw(session, reading.id_of(invitation_id), **_why())
 
 
 @pages.post("/admin/people/<person_id>")
@@ -77,8 +79,8 @@ def change_person(person_id: str) -> None:
     changes = _limits()
     with studio().database.begin() as session:
         id_ = people.get(session, reading.id_of(person_id)).id
-        people.change_role(session, id_, request.form.get("role", ""), by=owner_id())
-        people.change_limits(session, id_, changes, by=owner_id())
+        people.change_role(session, id_, request.form.get("role", ""), **_why())
+        people.change_limits(session, id_, changes, **_why())
 
 
 @pages.post("/admin/people/<person_id>/disable")
@@ -86,7 +88,7 @@ def change_person(person_id: str) -> None:
 def disable_person(person_id: str) -> None:
     """Close an account; works and jobs stay."""
     with studio().database.begin() as session:
-        people.disable(session, reading.id_of(person_id), by=owner_id())
+        people.disable(session, reading.id_of(person_id), **_why())
 
 
 @pages.post("/admin/people/<person_id>/enable")
@@ -94,7 +96,7 @@ def disable_person(person_id: str) -> None:
 def enable_person(person_id: str) -> None:
     """Open an account again."""
     with studio().database.begin() as session:
-        people.enable(session, reading.id_of(person_id), by=owner_id())
+        people.enable(session, reading.id_of(person_id), **_why())
 
 
 @pages.post("/admin/people/<person_id>/reset")
@@ -104,9 +106,15 @@ def reset_person(person_id: str) -> AnyResponse:
     drop = "second_factor" in request.form
     with studio().database.begin() as session:
         person = people.get(session, reading.id_of(person_id))
-        secret = people.make_reset(session, person.id, by=owner_id(), drop_second_factor=drop)
+        secret = people.make_reset(session, person.id, drop_second_factor=drop, **_why())
     address = addresses.of_reset(secret)
     return _page(reset_link=address, reset_name=person.name)
+
+
+def _why() -> dict[str, Any]:
+    """Who asks, and why, as the audit log will tell it."""
+    reason = reading.storable("reason", request.form.get("reason", ""))
+    return {"by": owner_id(), "reason": administration.said(reason)}
 
 
 def _limits() -> dict[str, float | None]:

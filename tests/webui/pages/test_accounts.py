@@ -379,6 +379,8 @@ def test_a_closed_account_lets_nobody_in(
     with parts.database.begin() as session:
         people.enable(session, person[0], by="console")
     assert sign_in(stranger, person[1])[0] == 303
+    asked = app.test_client().get(address, base_url=browser.base, headers=headers)
+    assert asked.status_code == 401, "a token of before the closing counts again"
 
 
 def test_a_login_address_of_a_local_studio_opens_no_studio_with_accounts(
