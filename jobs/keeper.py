@@ -25,7 +25,7 @@ from jobs import attempts, awaiting, figures, lease, process_log, references, re
 from jobs.database import Database, DatabaseDownError, connect
 from jobs.models import Blob, DiskSample, IdempotencyKey, Invitation, Job, ShareLink, Slot, Token
 from jobs.moves import UnknownJobError, lock_job, move
-from jobs.post.courier import Courier
+from jobs.post import courier
 from jobs.queue import Waker, make_app
 from jobs.records import audit
 from jobs.settings import Settings, SettingsError
@@ -323,8 +323,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, stop)
     database = connect(settings, connections=3)
     waker = Waker(make_app(settings))
-    courier = Courier(connect(settings, connections=2), settings)
-    threading.Thread(target=courier.run, args=(stopping,), name="courier", daemon=True).start()
+    courier.Courier(connect(settings, connections=courier.THREADS), settings).begin(stopping)
     keeper = Keeper(database, Storage(settings.storage), waker.wake, settings)
     while not stopping.is_set():
         try:

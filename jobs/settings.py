@@ -189,6 +189,29 @@ class Settings(BaseModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _mails_can_be_sent(self) -> Self:
+        """What the URL holds is not shown: it may be a password."""
+        if not self.smtp_url:
+            return self
+        parts = urlsplit(self.smtp_url)
+        if parts.scheme not in ("smtp+tls", "smtps", "smtp") or not parts.hostname:
+            raise ValueError(
+                "ATELIER_SMTP_URL names no mail server: write it like smtp+tls://user:password@host"
+                " (or smtps://, smtp://)"
+            )
+        if parts.scheme == "smtp" and parts.password and parts.hostname not in LOOPBACK:
+            raise ValueError(
+                "ATELIER_SMTP_URL=smtp://... would send its password for all to read: write"
+                " smtp+tls:// or smtps://"
+            )
+        if "@" not in self.mail_from:
+            raise ValueError(
+                "ATELIER_SMTP_URL is set, so ATELIER_MAIL_FROM must name the sender of mails, e.g."
+                " Atelier <studio@studio.example>"
+            )
+        return self
+
     @property
     def beyond_loopback(self) -> bool:
         """Whether other machines can reach the studio, as far as we are told."""

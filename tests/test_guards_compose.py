@@ -32,7 +32,8 @@ WORKERS = {name: service for name, service in OURS.items() if name.startswith("w
 
 
 def _settings(service: dict[str, Any]) -> Settings:
-    return Settings.read({name: str(value) for name, value in service["environment"].items()})
+    given = service["environment"].items()
+    return Settings.read({name: "" if value is None else str(value) for name, value in given})
 
 
 def _wanted(name: str) -> list[str]:
@@ -75,6 +76,12 @@ def test_all_share_one_database_one_broker_and_one_storage(name: str) -> None:
     assert here.storage_url == web.storage_url
     if name != "migrate":
         assert f"files:{web.storage_url}" in OURS[name]["volumes"]
+
+
+def test_the_web_knows_that_mails_are_sent_and_no_password_of_theirs() -> None:
+    assert "ATELIER_MAIL_FROM" in OURS["web"]["environment"]
+    given = {name for name in OURS if "ATELIER_SMTP_URL" in OURS[name]["environment"]}
+    assert given == {"keeper"}
 
 
 @pytest.mark.parametrize("name", WORKERS)

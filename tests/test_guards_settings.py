@@ -55,6 +55,23 @@ def test_every_bad_variable_is_named_at_once() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("url", "sender"),
+    [
+        ("smpt://u:hush@mail.example", "a@studio.example"),
+        ("smtp+tls://", "a@studio.example"),
+        ("smtp://u:hush@mail.example", "a@studio.example"),
+        ("smtps://u:hush@mail.example", ""),
+    ],
+)
+def test_a_mail_server_that_cannot_be_used_is_refused_without_its_password(
+    url: str, sender: str
+) -> None:
+    with pytest.raises(SettingsError, match="ATELIER_SMTP_URL") as refused:
+        Settings.read({"ATELIER_SMTP_URL": url, "ATELIER_MAIL_FROM": sender})
+    assert "hush" not in str(refused.value)
+
+
 def test_an_empty_variable_is_one_that_is_not_set() -> None:
     assert Settings.read({"PORT": "", "ATELIER_PGDATA": ""}) == Settings.read({})
 

@@ -2,7 +2,8 @@
 was tried as often as the schedule says.
 
 A delivery is taken by moving its due time ahead, sent outside of any transaction, and then marked:
-any number of couriers may work, and one that dies leaves its delivery to the next.
+any number of couriers may work, and one that dies leaves its delivery to the next. Several threads
+send, and never two for one person: whose receivers are slow waits for them alone.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import threading
 import time
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import delete, func, select, text, update
 
@@ -23,6 +25,8 @@ from jobs.post.webhooks import UndeliverableError
 from jobs.settings import Settings
 
 LOOK_SECONDS = 1.0
+# Whose receivers keep a connection open keep one of them.
+THREADS = 4
 # Longer than a sending may take; then the delivery is due again.
 HELD = timedelta(seconds=120)
 FORGET_SECONDS = 3600.0
@@ -33,11 +37,19 @@ log = logging.getLogger(__name__)
 
 
 class Courier:
-    """Sends what is due, one after the other."""
+    """Sends what is due, each person's one after the other. Safe to share between threads."""
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database, self._settings = database, settings
         self._forget_at = 0.0
+        self._taking = threading.Lock()
+        self._served: set[UUID] = set()
+
+    def begin(self, stopping: threading.Event) -> None:
+        """Deliver from now on, in threads of its own that end with the process."""
+        for number in range(THREADS):
+            name = f"courier-{number}"
+            threading.Thread(target=self.run, args=(stopping,), name=name, daemon=True).start()
 
     def run(self, stopping: threading.Event) -> None:
         """Deliver until told to stop."""
@@ -53,11 +65,24 @@ class Courier:
             stopping.wait(LOOK_SECONDS)
 
     def deliver_next(self) -> bool:
-        """Send what is due first; False when nothing is. Raises DatabaseDownError."""
-        taken = self._take()
-        if taken is None:
-            return False
-        row, hook, language = taken
+        """Send what is due first, of those whom nobody else serves; False when nothing is.
+
+        Raises DatabaseDownError.
+        """
+        with self._taking:
+            taken = self._take()
+            if taken is None:
+                return False
+            owner = taken[0].owner_id
+            self._served.add(owner)
+        try:
+            self._deliver(*taken)
+        finally:
+            with self._taking:
+                self._served.discard(owner)
+        return True
+
+    def _deliver(self, row: Delivery, hook: Webhook | None, language: str | None) -> None:
         try:
             if hook is not None:
                 status = self._post(row, hook)
@@ -73,25 +98,32 @@ class Courier:
             log.exception("delivery %s broke in a way nobody thought of", row.id)
             status, arrived, told = 0, False, f"it could not be sent: {type(broke).__name__}"
         self._mark(row, arrived, told, disable=hook is not None and status == GONE)
-        return True
 
     def _forget(self) -> None:
-        """Once an hour forget what was told long ago."""
+        """Once an hour forget what was told long ago, or waits for a closed account."""
         if time.monotonic() < self._forget_at:
             return
         old = Delivery.created_at < func.now() - text(f"interval '{LOG_LIFETIME}'")
+        closed = select(Owner.id).where(Owner.disabled_at.is_not(None))
+        over = (Delivery.state != "waiting") | Delivery.owner_id.in_(closed)
         with self._database.begin() as session:
-            session.execute(delete(Delivery).where(Delivery.state != "waiting", old))
+            session.execute(delete(Delivery).where(over, old))
         self._forget_at = time.monotonic() + FORGET_SECONDS
 
     def _take(self) -> tuple[Delivery, Webhook | None, str | None] | None:
         with self._database.begin() as session:
             due = (
                 select(Delivery)
-                .where(Delivery.state == "waiting", Delivery.due_at <= func.clock_timestamp())
+                .join(Owner, Owner.id == Delivery.owner_id)
+                .where(
+                    Delivery.state == "waiting",
+                    Delivery.due_at <= func.clock_timestamp(),
+                    Delivery.owner_id.not_in(self._served),
+                    Owner.disabled_at.is_(None),  # who was shut out is told nothing more
+                )
                 .order_by(Delivery.due_at)
                 .limit(1)
-                .with_for_update(skip_locked=True)
+                .with_for_update(skip_locked=True, of=Delivery)
             )
             row = session.scalars(due).first()
             if row is None:

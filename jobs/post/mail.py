@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import smtplib
 import ssl
 from email.message import EmailMessage
@@ -14,6 +15,10 @@ from jobs.post.webhooks import UndeliverableError
 from jobs.settings import Settings
 
 SECONDS = 15.0
+# What the server says may name machines inside and what it thinks of others: the log alone has it.
+UNWANTED = "The mail server takes nothing for this address; is it right?"
+AWAY = "The mail server could not be reached, or took no mail. The administrator's log says why."
+log = logging.getLogger(__name__)
 
 _WORDS = {
     "en": {
@@ -70,5 +75,9 @@ def send(message: EmailMessage, settings: Settings) -> None:
             if parts.username:
                 server.login(unquote(parts.username), unquote(parts.password or ""))
             server.send_message(message)
+    except smtplib.SMTPRecipientsRefused as refused:
+        log.info("the mail server refuses a receiver: %s", refused)
+        raise UndeliverableError(UNWANTED) from None
     except (OSError, smtplib.SMTPException) as failed:
-        raise UndeliverableError(f"{type(failed).__name__}: {failed}"[:500]) from None
+        log.warning("a mail cannot be sent: %s: %s", type(failed).__name__, failed)
+        raise UndeliverableError(AWAY) from None

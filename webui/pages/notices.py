@@ -73,5 +73,6 @@ def _shown() -> dict[str, Any]:
             "webhooks": hooks,
             "urls": {hook.id: hook.url for hook in hooks},
             "deliveries": notices.deliveries(session, owner_id())[:SHOWN],
-            "mails": bool(studio().settings.smtp_url),
+            # The server's address holds a password, which the web need not be given.
+            "mails": bool(studio().settings.mail_from),
         }
