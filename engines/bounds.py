@@ -8,10 +8,15 @@ import resource
 import signal
 import sys
 import time
+from typing import NoReturn
 
 PR_SET_PDEATHSIG = 1
-# With this status a child ends whose disk takes nothing: no fault of what it was given.
-UNWRITABLE = os.EX_IOERR
+# With this status a child ends whose disk fails it: no fault of what it was given.
+DISK_FAILS = os.EX_IOERR
+
+
+class BrokenError(Exception):
+    """A child could not do its work, and what it was given is not to blame."""
 
 
 def die_with(parent: int) -> None:
@@ -24,6 +29,12 @@ def die_with(parent: int) -> None:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
     if os.getppid() != parent:
         sys.exit(1)
+
+
+def end_for_disk(failed: OSError) -> NoReturn:
+    """End this process because the disk fails it, and say how; paths stay untold."""
+    sys.stderr.write(f"the disk fails: {failed.strerror}\n")
+    sys.exit(DISK_FAILS)
 
 
 def limit_memory(most: int) -> None:

@@ -7,20 +7,12 @@ a stranger's upload: decoding it must not cost the process that was asked its me
 from __future__ import annotations
 
 import json
-import logging
-import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from engines import bounds, film, origin, pictures
 from engines.pictures import DECODE_MEMORY, DECODE_SECONDS, PictureError
-
-log = logging.getLogger(__name__)
-
-
-class BrokenError(Exception):
-    """A copy could not be made, and the picture is not to blame."""
 
 
 @dataclass(frozen=True)
@@ -38,30 +30,10 @@ def make(source: Path, target: Path, wanted: Wanted) -> None:
     nothing of it need be changed.
 
     Raises :class:`PictureError`: it is no picture, too costly, or cannot be had in that form;
-    :class:`OSError`: the disk takes nothing; :class:`BrokenError`: the child broke by itself.
+    OSError: the disk fails; :class:`engines.bounds.BrokenError`: the child broke by itself.
     """
     asked = json.dumps({"source": str(source), "target": str(target), **asdict(wanted)})
-    command = [sys.executable, "-I", "-m", "engines.copies", asked]
-    try:
-        done = subprocess.run(
-            command, capture_output=True, timeout=2 * DECODE_SECONDS, check=False, env={}
-        )
-    except subprocess.TimeoutExpired:
-        raise PictureError("decoding_too_costly") from None
-    _check_end(done)
-    if answer := json.loads(done.stdout):
-        raise PictureError(answer["code"], answer["values"])
-
-
-def _check_end(done: subprocess.CompletedProcess[bytes]) -> None:
-    if done.returncode < 0:  # the kernel ended it, as its bounds say, or it crashed while decoding
-        raise PictureError("decoding_too_costly")
-    if done.returncode:
-        said = done.stderr.decode("utf-8", "replace").strip()
-        if done.returncode == bounds.UNWRITABLE:
-            raise OSError(said)
-        log.error("the child that copies ended with %d: %s", done.returncode, said[-2000:])
-        raise BrokenError(f"it ended with {done.returncode}")
+    pictures.answer_of("engines.copies", asked)
 
 
 def copied(source: Path, wanted: Wanted) -> bytes:
@@ -77,8 +49,8 @@ def copied(source: Path, wanted: Wanted) -> bytes:
         return film.with_xmp(source.read_bytes(), packet)
     try:
         picture = pictures.open_rgb(source)
-    except (OSError, SyntaxError, ValueError, EOFError):
-        raise PictureError("unreadable_picture") from None
+    except (OSError, SyntaxError, ValueError, EOFError) as failed:
+        raise pictures.blamed(failed) from None
     try:
         return origin.copy_of(picture, wanted.form, told, wanted.policy)
     except (OSError, ValueError) as failed:  # the format holds no such size, or no such recipe
@@ -92,20 +64,14 @@ def _main(source: str, target: str, **wanted: str | bool) -> None:
     answer = {}
     try:
         made = copied(Path(source), Wanted(**wanted))  # type: ignore[arg-type]
-        _write(Path(target), made)
+        Path(target).write_bytes(made)
     except PictureError as refused:
         answer = {"code": refused.code, "values": refused.values}
     except MemoryError:
         answer = {"code": "decoding_too_costly", "values": {}}
-    sys.stdout.write(json.dumps(answer))
-
-
-def _write(target: Path, made: bytes) -> None:
-    try:
-        target.write_bytes(made)
     except OSError as failed:
-        sys.stderr.write(f"a copy cannot be written: {failed.strerror}\n")
-        sys.exit(bounds.UNWRITABLE)
+        bounds.end_for_disk(failed)
+    sys.stdout.write(json.dumps(answer))
 
 
 if __name__ == "__main__":

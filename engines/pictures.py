@@ -7,7 +7,9 @@ is for processes that are themselves a child with limits. No torch here.
 
 from __future__ import annotations
 
+import errno
 import json
+import logging
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
@@ -28,6 +30,7 @@ DECODE_MEMORY = 2 * 1024**3
 DECODE_SECONDS = 30
 RECIPE_KEY = "atelier-recipe"
 
+log = logging.getLogger(__name__)
 # Pillow's own bound is off: _opened checks the header against ours and can name the size.
 Image.MAX_IMAGE_PIXELS = None
 
@@ -75,18 +78,50 @@ class PictureFacts:
 
 
 def inspect(path: Path) -> PictureFacts:
-    """Decode ``path`` wholly in a bounded child process; :class:`PictureError` if it is unfit."""
-    command = [sys.executable, "-I", "-m", "engines.pictures", str(path)]
+    """Decode ``path`` wholly in a bounded child process.
+
+    Raises :class:`PictureError` if it is unfit; OSError: the disk fails;
+    :class:`engines.bounds.BrokenError`: the child broke by itself.
+    """
+    return PictureFacts(**answer_of("engines.pictures", str(path)))
+
+
+def answer_of(module: str, asked: str) -> dict[str, Any]:
+    """What a child answers that decodes a picture within its bounds. Raises as :func:`inspect`."""
+    command = [sys.executable, "-I", "-m", module, asked]
     try:
         done = subprocess.run(
             command, capture_output=True, timeout=2 * DECODE_SECONDS, check=False, env={}
         )
-        answer = json.loads(done.stdout)
-    except (subprocess.TimeoutExpired, json.JSONDecodeError):
+    except subprocess.TimeoutExpired:
         raise PictureError("decoding_too_costly") from None
+    check_end(done.returncode, done.stderr)
+    answer: dict[str, Any] = json.loads(done.stdout)
     if "code" in answer:
         raise PictureError(answer["code"], answer["values"])
-    return PictureFacts(**answer)
+    return answer
+
+
+def check_end(status: int, said: bytes) -> None:
+    """Whose fault it is that a child which decodes ended with ``status``. Raises as :func:`inspect`
+    unless it is 0."""
+    if status < 0:  # the kernel ended it, as its bounds say, or it crashed while decoding
+        raise PictureError("decoding_too_costly")
+    if status:
+        words = said.decode("utf-8", "replace").strip()
+        if status == bounds.DISK_FAILS:
+            raise OSError(words)
+        log.error("a child that decodes ended with %d: %s", status, words[-2000:])
+        raise bounds.BrokenError(f"it ended with {status}")
+
+
+def blamed(failed: Exception) -> Exception:
+    """Whom a failed reading blames: the picture, unless the system names a fault of its own."""
+    number = failed.errno if isinstance(failed, OSError) else None
+    # A damaged picture may send its reader before the file's beginning, or too far.
+    if number in (None, errno.EINVAL, errno.EOVERFLOW):
+        return PictureError("unreadable_picture")
+    return failed
 
 
 def open_rgb(source: Path | BytesIO, at_least: int | None = None) -> Image.Image:
@@ -168,8 +203,8 @@ def recipe_text(path: Path) -> str | None:
     with _opened(path) as picture:
         try:
             picture.load()
-        except (OSError, SyntaxError, ValueError, EOFError):
-            raise PictureError("unreadable_picture") from None
+        except (OSError, SyntaxError, ValueError, EOFError) as failed:
+            raise blamed(failed) from None
         text, xmp = picture.info.get(RECIPE_KEY), picture.info.get("xmp")
     if isinstance(text, str):
         return text
@@ -202,8 +237,8 @@ def _opened(source: Path | BytesIO) -> Image.Image:
         picture = Image.open(source, formats=tuple(MEDIA_TYPES))
     except UnidentifiedImageError:
         raise PictureError("not_a_picture") from None
-    except (OSError, SyntaxError, ValueError):
-        raise PictureError("unreadable_picture") from None
+    except (OSError, SyntaxError, ValueError) as failed:
+        raise blamed(failed) from None
     width, height = picture.size
     limits = {"max_pixels": MAX_PIXELS, "max_side": MAX_SIDE, "min_side": MIN_SIDE}
     if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
@@ -247,8 +282,8 @@ def decode(path: Path) -> tuple[PictureFacts, Image.Image]:
     with _opened(path) as picture:
         try:
             upright = _srgb(ImageOps.exif_transpose(picture))
-        except (OSError, SyntaxError, ValueError, EOFError):
-            raise PictureError("unreadable_picture") from None
+        except (OSError, SyntaxError, ValueError, EOFError) as failed:
+            raise blamed(failed) from None
         return PictureFacts(_media_type(picture), *upright.size), upright
 
 
@@ -261,6 +296,8 @@ def _main(path: str) -> None:
         answer = {"code": refused.code, "values": refused.values}
     except MemoryError:
         answer = {"code": "decoding_too_costly", "values": {}}
+    except OSError as failed:
+        bounds.end_for_disk(failed)
     sys.stdout.write(json.dumps(answer))
 
 

@@ -13,7 +13,7 @@ from tests.source import PACKAGES, ROOT, imported, python_files, shown, within
 
 # What the front end and the queue may know of the engines: nothing that needs torch.
 LIGHT_ENGINES = re.compile(
-    r"engines(\.(kind|registry|pictures|bounds|copies|film|media|models|origin|datasets(\.\w+)?)(\.\w+)?|\.\w+\.kind(\.\w+)?)?"
+    r"engines(\.(kind|registry|pictures|bounds|copies|film|media|models|origin|thumbnails|datasets(\.\w+)?)(\.\w+)?|\.\w+\.kind(\.\w+)?)?"
 )
 HEAVY = ("torch", "torchvision", "numpy", "safetensors")
 FORBIDDEN = {

@@ -8,6 +8,7 @@ made, else a few slow ones would keep every thread of the web.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import shutil
 import tempfile
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import IO
 from uuid import uuid4
 
-from engines.copies import BrokenError
+from engines.bounds import BrokenError
 from engines.pictures import PictureError
 from jobs.refusals import RefusedError
 
@@ -67,9 +68,10 @@ SMALL = Bench(places=1)
 class Shelf:
     """Copies in ``folder``, of at most ``most`` bytes; beyond that the longest unused go."""
 
-    def __init__(self, folder: Path, most: int) -> None:
+    def __init__(self, folder: Path, most: float = math.inf) -> None:
         self.folder, self._most = folder, most
-        self._left = 0  # how much may still come before the folder must be looked at
+        # How much may still come before the folder must be looked at.
+        self._left = most if most == math.inf else 0
         self._failed: dict[Path, tuple[float, PictureError | BrokenError]] = {}
 
     def open(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
-from typing import Any
+from typing import Any, cast
 
 from flask import Flask, Response, jsonify, render_template, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
@@ -17,6 +18,7 @@ from webui.request_ids import request_id
 from webui.texts import filled
 
 RETRY_AFTER_SECONDS = 2
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 _OF_STATUS = {
     400: "bad_request",
     404: "not_found",
@@ -36,6 +38,7 @@ def install(app: Flask) -> None:
     app.register_error_handler(DatabaseDownError, _service_down("database_down"))
     app.register_error_handler(StorageError, _service_down("storage_down"))
     app.register_error_handler(HTTPException, _of_http)
+    app.register_error_handler(OSError, _of_disk)
     app.register_error_handler(Exception, _unexpected)
 
 
@@ -95,6 +98,13 @@ def _service_down(code: str) -> Any:
         return answer(RefusedError(code))
 
     return answered
+
+
+def _of_disk(error: OSError) -> Response:
+    """A full disk is told as one, wherever it is met: also while a form is being read."""
+    if error.errno in FULL:
+        return cast(Response, _service_down("storage_down")(error))
+    return _unexpected(error)
 
 
 def _of_http(error: HTTPException) -> Response:

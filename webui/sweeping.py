@@ -26,7 +26,7 @@ FOLDERS = ("thumbnails", "copies")
 EVERY_SECONDS = 3600.0
 # A draft this old belongs to a process that died while writing it.
 DRAFT_SECONDS = 3600.0
-KEPT = re.compile(r"([0-9a-f]{64})-\d[\w.-]*")
+KEPT = re.compile(r"([0-9a-f]{64})-\d+-[\w.-]+")
 
 log = logging.getLogger(__name__)
 _begun: set[Path] = set()

@@ -1,24 +1,26 @@
-"""Small pictures of stored ones, drawn once and kept under the data folder."""
+"""Small pictures of stored ones, drawn once by a bounded child and kept under the data folder."""
 
 from __future__ import annotations
 
-import logging
-import tempfile
-import threading
+import atexit
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from flask import Response, request
 
-from engines import pictures
+from engines.thumbnails import Pen
+from jobs.storage import StorageError
+from webui.copies import Bench, Shelf
 from webui.studio import studio
 
 SIZES = (160, 480, 960, 1600)
-QUALITY = 82
-
-log = logging.getLogger(__name__)
-# One at a time: a picture of the largest size takes some hundred megabytes while it is open.
-_drawing = threading.Lock()
+# A picture of the largest size takes some hundred megabytes while it is open.
+PLACES = 2
+DRAWING = Bench(PLACES)
+_pens = [Pen() for _ in range(PLACES)]
+for _pen in _pens:
+    atexit.register(_pen.close)
 
 
 def answer(sha256: str, fetch: Callable[[Path], None]) -> Response:
@@ -38,21 +40,24 @@ def answer(sha256: str, fetch: Callable[[Path], None]) -> Response:
 def drawn(sha256: str, size: int, fetch: Callable[[Path], None]) -> bytes:
     """JPEG bytes of a picture with a long side of at most ``size``; never enlarged.
 
-    ``fetch`` puts the picture at a path. It was decoded once within limits when it came in,
-    so decoding it here cannot surprise.
+    ``fetch`` puts the picture at a path. Raises PictureError where it cannot be decoded within
+    bounds, RefusedError while too many others are being drawn, StorageError where the disk fails.
     """
-    kept = shelves() / sha256[:2] / f"{sha256}-{size}.jpg"
-    if kept.exists():
-        return kept.read_bytes()
-    with _drawing, tempfile.TemporaryDirectory(prefix="atelier-thumbnail-") as folder:
-        copy = Path(folder, "picture")
-        fetch(copy)
-        picture = pictures.open_rgb(copy)
-        if max(picture.size) > size:
-            picture = pictures.fit_long_side(picture, size)
-        content = pictures.encode_jpeg(picture, QUALITY)
-    _keep(kept, content)
-    return content
+
+    def draw(target: Path) -> None:
+        source = target.with_name("stored")
+        fetch(source)
+        pen = _pens.pop()  # there is one for each place
+        try:
+            pen.draw(source, target, size)
+        finally:
+            _pens.append(pen)
+
+    try:
+        with _shelf(shelves()).open(sha256, f"{size}.jpg", draw, DRAWING) as opened:
+            return opened.read()
+    except OSError as failed:  # a disk that fails is no fault of the picture
+        raise StorageError(f"no thumbnail of {sha256} can be drawn: {failed}") from failed
 
 
 def shelves() -> Path:
@@ -60,11 +65,6 @@ def shelves() -> Path:
     return studio().settings.data.absolute() / "thumbnails"
 
 
-def _keep(path: Path, content: bytes) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as draft:
-            draft.write(content)
-        Path(draft.name).replace(path)
-    except OSError as failed:  # a full or read-only disk: drawn again the next time
-        log.warning("thumbnail %s not kept: %s", path.name, failed)
+@cache
+def _shelf(folder: Path) -> Shelf:
+    return Shelf(folder)

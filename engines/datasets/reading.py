@@ -54,7 +54,7 @@ class Reader:
         child = self._alive()
         asked = json.dumps({"path": str(path), "thumbnail": str(thumbnail)})
         try:
-            answer = _answered(child, asked.encode() + b"\n")
+            answer = answered(child, asked.encode() + b"\n")
         except (OSError, ValueError):
             self.close()
             raise PictureError("decoding_too_costly") from None
@@ -96,8 +96,8 @@ class Reader:
         return self._child
 
 
-def _answered(child: subprocess.Popen[bytes], asked: bytes) -> dict[str, Any]:
-    """One answer within the time that a picture may take. Raises OSError, ValueError."""
+def answered(child: subprocess.Popen[bytes], asked: bytes) -> dict[str, Any]:
+    """One answer of a child within the time that a picture may take. Raises OSError, ValueError."""
     assert child.stdin is not None
     assert child.stdout is not None
     child.stdin.write(asked)

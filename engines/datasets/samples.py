@@ -6,7 +6,7 @@ anybody's work, so the pictures may be used for anything.
 
 ``python -m engines.datasets.samples FOLDER PER_STYLE SIZE SEED`` writes a folder; a fifth argument
 names the process that it must not outlive. It exits with
-:data:`engines.bounds.UNWRITABLE` where that cannot be.
+:data:`engines.bounds.DISK_FAILS` where that cannot be.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def _main(folder: str, per_style: str, size: str, seed: str, parent: str = "") -
         write_folder(Path(folder), int(per_style), int(size), int(seed))
     except OSError as failed:
         sys.stderr.write(f"{failed}\n")
-        sys.exit(bounds.UNWRITABLE)
+        sys.exit(bounds.DISK_FAILS)
 
 
 if __name__ == "__main__":

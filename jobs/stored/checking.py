@@ -102,7 +102,7 @@ class Check:
         numbers = [str(order[name]) for name in ("per_style", "size", "seed")]
         command = [sys.executable, "-I", "-m", "engines.datasets.samples", str(folder), *numbers]
         drawn = subprocess.run([*command, str(os.getpid())], check=False, env={})
-        if drawn.returncode == bounds.UNWRITABLE:
+        if drawn.returncode == bounds.DISK_FAILS:
             raise OSError(f"sample art could not be written to {folder}")
         drawn.check_returncode()
         return folder

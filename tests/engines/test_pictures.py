@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import sys
 import zlib
 from collections.abc import Callable
 from io import BytesIO
@@ -12,7 +13,7 @@ import numpy
 import pytest
 from PIL import Image, ImageCms
 
-from engines import pictures
+from engines import bounds, pictures
 from engines.pictures import PictureError
 from tests.engines.tiny import FILES, PHOTO
 
@@ -66,6 +67,16 @@ def test_a_hostile_file_is_refused_with_a_stable_code_and_words(name: str, tmp_p
         pictures.inspect(path)
     assert refused.value.code == code
     assert "%(" not in str(refused.value)
+
+
+def test_trouble_of_the_machine_is_not_told_as_the_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(OSError, match="No such file"):
+        pictures.inspect(tmp_path / "gone.png")
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(bounds.BrokenError):
+        pictures.inspect(FILES[PHOTO])
 
 
 def test_a_picture_is_known_by_its_content_not_by_its_name(tmp_path: Path) -> None:
