@@ -23,6 +23,7 @@ from jobs.database import DatabaseDownError
 from jobs.figures import Figures
 from jobs.refusals import RefusedError
 from jobs.settings import LOOPBACK
+from webui import services
 from webui.studio import Studio, studio
 
 # Several who scrape, or one who scrapes too often, cost no more than one question in so long.
@@ -199,11 +200,13 @@ def _of_services(found: Figures) -> Iterator[Metric]:
 
 
 def _storage(opened: Studio) -> Iterator[Metric]:
-    yield GaugeMetricFamily(
-        "atelier_storage_free_bytes",
-        "Bytes that the storage still takes; +Inf where that cannot be asked.",
-        value=opened.storage.free_bytes(),
-    )
+    room = services.room(opened)
+    if room is not None:
+        yield GaugeMetricFamily(
+            "atelier_storage_free_bytes",
+            "Bytes that the storage still takes; +Inf where that cannot be asked.",
+            value=room,
+        )
     yield GaugeMetricFamily(
         "atelier_storage_needed_bytes",
         "Free bytes below which no job starts (ATELIER_FREE_BYTES).",

@@ -1,10 +1,17 @@
-"""How the parts of a studio answer that its database cannot tell of, asked only now and then."""
+"""How the parts of a studio answer that its database cannot tell of, asked only now and then.
+
+A storage that hangs, as a network folder does whose server is gone, hangs whoever asks it: a thread
+of its own asks each part, and whoever would know waits for it only so long. The overview must
+answer just then.
+"""
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from typing import Generic, TypeVar
 
 from sqlalchemy import text
 
@@ -12,24 +19,62 @@ from jobs.office.alarms import Services
 from webui.studio import Studio
 
 KEPT_SECONDS = 5.0
+PATIENCE_SECONDS = 3.0
+T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 
-@dataclass
-class _Kept:
-    """The last answers, and when they came."""
+class _Part(Generic[T]):
+    """What one part answered last, and whether it is being asked."""
 
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    at: float = 0.0
-    redis_seconds: float | None = None
-    storage_answers: bool = True
-    of: object = None
+    def __init__(self, question: Callable[[], T]) -> None:
+        self._question = question
+        self._lock = threading.Lock()
+        self._answered, self._begun_at = threading.Event(), float("-inf")
+        self._answer: T | None = None
+
+    def ask(self) -> None:
+        """See to it that it is asked, if it was not just now."""
+        with self._lock:
+            now = time.monotonic()
+            still = not self._answered.is_set() and self._begun_at > float("-inf")
+            if still or now - self._begun_at < KEPT_SECONDS:
+                return
+            self._answered.clear()
+            self._begun_at = now
+            threading.Thread(target=self._ask, name="service", daemon=True).start()
+
+    def answer(self) -> T | None:
+        """What it answered; None where it takes too long."""
+        left = self._begun_at + PATIENCE_SECONDS - time.monotonic()
+        return self._answer if self._answered.wait(max(0.0, left)) else None
+
+    def _ask(self) -> None:
+        try:
+            self._answer = self._question()
+        except Exception as failed:  # whatever a storage's client raises
+            log.warning("a part of the studio cannot be asked: %s", failed)
+            self._answer = None
+        self._answered.set()
 
 
-_kept = _Kept()
+class _Parts:
+    """Those of one studio."""
+
+    def __init__(self, studio: Studio) -> None:
+        self.of = studio.storage
+        self.redis = _Part(studio.waker.broker_seconds)
+        self.storage = _Part(studio.storage.answers)
+        self.room = _Part(studio.storage.free_bytes)
+
+
+_known: list[_Parts] = []
+_knowing = threading.Lock()
 
 
 def ask(studio: Studio) -> Services:
-    """How they answer. One request asks, those beside it take the answer it got.
+    """How they answer. One request asks, those beside it take the answer it got; what has not
+    answered after :data:`PATIENCE_SECONDS` is away.
 
     Raises DatabaseDownError when the database is away.
     """
@@ -37,10 +82,22 @@ def ask(studio: Studio) -> Services:
     with studio.database.begin() as session:
         session.execute(text("SELECT 1"))
     database_seconds = time.perf_counter() - began
-    with _kept.lock:
-        now = time.monotonic()
-        if _kept.of is not studio.storage or now - _kept.at > KEPT_SECONDS:
-            _kept.redis_seconds = studio.waker.broker_seconds()
-            _kept.storage_answers = studio.storage.answers()
-            _kept.at, _kept.of = time.monotonic(), studio.storage
-        return Services(database_seconds, _kept.redis_seconds, _kept.storage_answers)
+    parts = _parts(studio)
+    parts.redis.ask()
+    parts.storage.ask()
+    return Services(database_seconds, parts.redis.answer(), bool(parts.storage.answer()))
+
+
+def room(studio: Studio) -> float | None:
+    """Bytes that the storage still takes, infinite where that cannot be asked; None where it hangs.
+    Whoever watches asks again and again, and would keep one thread of the web after the other."""
+    part = _parts(studio).room
+    part.ask()
+    return part.answer()
+
+
+def _parts(studio: Studio) -> _Parts:
+    with _knowing:
+        if not _known or _known[0].of is not studio.storage:
+            _known[:] = [_Parts(studio)]
+        return _known[0]
