@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from atelier.cli import shown
+from atelier.cli import names, shown
 from atelier.cli.connection import connect
 from atelier.cli.shown import json_option
 
@@ -42,7 +42,12 @@ def set_rule(
     if days != "forever" and not days.isdecimal():
         raise click.BadParameter("give a number of days, or: forever", param_hint="DAYS")
     studio = connect()
-    rules = [r for r in studio.retention() if (r["what"], r["owner"]) != (what, owner)]
+    whose = names.folded(owner or "")
+    rules = [
+        rule
+        for rule in studio.retention()
+        if (rule["what"], names.folded(rule["owner"] or "")) != (what, whose)
+    ]
     if days != "forever":
         rules.append({"what": what, "days": int(days), "keep": keep, "owner": owner})
     _tell(studio.set_retention(rules, reason), as_json)
@@ -57,8 +62,10 @@ def dry_run(as_json: bool) -> None:
         shown.document({"results": effects})
         return
     for effect in effects:
-        size = effect["bytes"] / 1e6
-        click.echo(f"{_words(effect['rule'])}: {effect['jobs']} jobs, {size:.1f} MB")
+        size = f"{effect['bytes'] / 1e6:.1f} MB"
+        if effect["weighed"] < effect["jobs"]:
+            size += f" in the first {effect['weighed']} of them"
+        click.echo(f"{_words(effect['rule'])}: {effect['jobs']} jobs, {size}")
     if not effects:
         click.echo("There are no rules: everything is kept.")
 

@@ -6,7 +6,7 @@ thumbnails after them. That something was deleted, by whom, stays in the audit l
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -127,7 +127,7 @@ def removal(session: Session, job: Job) -> Removal:
             ).scalar_one()
             for column in referring(_FILE)
         ),
-        bytes=_own_bytes(session, job),
+        bytes=size_of(session, [job.id], "works"),
     )
 
 
@@ -191,36 +191,41 @@ def _let_go(session: Session, target: Table, ids: Any) -> None:
         session.execute(done.where(column.in_(ids)))
 
 
-def size_of(session: Session, job: Job, what: str) -> int:
-    """Bytes that only ``what`` of this job needs: ``previews``, ``frames``, ``checkpoints``; the
-    length of ``logs``."""
+def size_of(session: Session, job_ids: Sequence[UUID], what: str) -> int:
+    """Bytes that only ``what`` of these jobs needs: ``previews``, ``frames``, ``checkpoints``, all
+    that goes with their ``works``; the length of ``logs``."""
     if what == "logs":
         query = select(func.coalesce(func.sum(func.length(LogChunk.content)), 0))
-        return int(session.execute(query.where(LogChunk.job_id == job.id)).scalar_one())
-    return _bytes_of(
-        session, job, {"previews": Job, "frames": Frame, "checkpoints": Checkpoint}[what]
-    )
+        return int(session.execute(query.where(LogChunk.job_id.in_(job_ids))).scalar_one())
+    return _bytes_of(session, job_ids, *_HOLDERS[what])
 
 
-def _own_bytes(session: Session, job: Job) -> int:
-    return _bytes_of(session, job, File, Frame, Checkpoint, Job)
+_HOLDERS: dict[str, tuple[Any, ...]] = {
+    "previews": (Job,),
+    "frames": (Frame,),
+    "checkpoints": (Checkpoint,),
+    "works": (File, Frame, Checkpoint, Job),
+}
 
 
-def _bytes_of(session: Session, job: Job, *tables: Any) -> int:
-    """Bytes that only rows of these tables need, as far as they are this job's."""
+def _bytes_of(session: Session, job_ids: Sequence[UUID], *tables: Any) -> int:
+    """Bytes that only rows of these tables need, as far as they are these jobs'."""
 
     def rows(table: Any) -> tuple[Any, Any]:
         return (Job.preview_sha256, Job.id) if table is Job else (table.sha256, table.job_id)
 
     mine = union(
-        *(select(sha256.label("sha256")).where(id_ == job.id) for sha256, id_ in map(rows, tables))
+        *(
+            select(sha256.label("sha256")).where(id_.in_(job_ids))
+            for sha256, id_ in map(rows, tables)
+        )
     ).subquery()
     elsewhere = []
     for column in references.columns():
         query = select(column).where(column == Blob.sha256)
         own = next((id_ for sha256, id_ in map(rows, tables) if _same(sha256, column)), None)
         if own is not None:
-            query = query.where(own.is_distinct_from(job.id))
+            query = query.where(own.is_(None) | own.not_in(job_ids))
         elsewhere.append(query.exists())
     size = select(func.coalesce(func.sum(Blob.size), 0)).where(
         Blob.sha256.in_(select(mine.c.sha256)), ~or_(*elsewhere)

@@ -19,6 +19,7 @@ from sqlalchemy import ColumnElement, delete, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from engines.kind import N_
+from jobs.access import people
 from jobs.database import Database
 from jobs.models import Checkpoint, Frame, Job, LogChunk, Owner, RetentionRule
 from jobs.moves import UnknownJobError, lock_job, note
@@ -29,8 +30,9 @@ from jobs.stored import deletion
 
 DAYS = range(36_501)
 KEEP = range(1_000_001)
-# As many jobs of each rule in one turn of the keeper; more wait for the next.
+# As many jobs of each rule in one turn of the keeper; more wait for the next, and are not weighed.
 AT_A_TIME = 200
+RULES_LOCK = 7_021_892
 SHOWN = 10
 
 
@@ -59,12 +61,19 @@ class Rule:
 
 @dataclass(frozen=True)
 class Effect:
-    """What a rule would remove now: from how many jobs, at most how many bytes, and some ids."""
+    """What a rule would remove now: from how many jobs, some ids, and how many bytes of the first
+    ``weighed`` of them."""
 
     rule: Rule
     jobs: int
     bytes: int
+    weighed: int
     some: tuple[UUID, ...]
+
+
+def hold(session: Session) -> None:
+    """Let nobody else change the rules until this transaction ends."""
+    session.execute(select(func.pg_advisory_xact_lock(RULES_LOCK)))
 
 
 def rules(session: Session) -> list[Rule]:
@@ -77,6 +86,7 @@ def rules(session: Session) -> list[Rule]:
 
 def replace(session: Session, by: UUID | str, new: Sequence[Rule], reason: str = "") -> None:
     """Let ``new`` be the rules from now on. Raises :class:`RefusedError` naming every fault."""
+    hold(session)
     owners = _checked(session, new)
     before = [asdict(rule) for rule in rules(session)]
     session.execute(delete(RetentionRule))
@@ -85,7 +95,7 @@ def replace(session: Session, by: UUID | str, new: Sequence[Rule], reason: str =
         values = {"what": str(rule.what), "days": rule.days, "keep": rule.keep}
         session.add(RetentionRule(owner_id=owner_id, **values))
     session.flush()
-    after = [asdict(rule) for rule in new]
+    after = [asdict(rule) for rule in rules(session)]
     if before != after:
         audit.record(
             session,
@@ -102,9 +112,12 @@ def effects(session: Session) -> list[Effect]:
     """What the rules would remove now; nothing is changed."""
     found = []
     for rule, due in _dues(session):
-        ids = [job.id for job in session.scalars(due)]
-        size = sum(_bytes(session, rule.what, id_) for id_ in ids)
-        found.append(Effect(rule, len(ids), size, tuple(ids[:SHOWN])))
+        ids = due.with_only_columns(Job.id)
+        counted = select(func.count()).select_from(ids.order_by(None).subquery())
+        jobs = session.execute(counted).scalar_one()
+        weighed = session.scalars(ids.limit(AT_A_TIME)).all()
+        size = deletion.size_of(session, weighed, str(rule.what))
+        found.append(Effect(rule, jobs, size, len(weighed), tuple(weighed[:SHOWN])))
     return found
 
 
@@ -121,7 +134,7 @@ def apply(
     removed: dict[What, int] = {}
     with database.begin() as session:
         dues = [
-            (rule, [job.id for job in session.scalars(due.limit(most))])
+            (rule, session.scalars(due.with_only_columns(Job.id).limit(most)).all())
             for rule, due in _dues(session)
         ]
     for rule, ids in dues:
@@ -204,17 +217,10 @@ def _has(what: What) -> ColumnElement[bool]:
     return exists().where(table.job_id == Job.id)
 
 
-def _bytes(session: Session, what: What, job_id: UUID) -> int:
-    job = session.get_one(Job, job_id)
-    if what is What.WORKS:
-        return deletion.removal(session, job).bytes
-    return deletion.size_of(session, job, str(what))
-
-
 def _checked(session: Session, new: Sequence[Rule]) -> dict[str, UUID]:
-    names = {rule.owner for rule in new if rule.owner is not None}
-    rows = session.execute(select(Owner.name, Owner.id).where(Owner.name.in_(names))).all()
-    owners = {row.name: row.id for row in rows}
+    """The ids of those whom rules of their own name, by the names as they are written there."""
+    named = {name: people.named(session, name) for name in {rule.owner for rule in new} if name}
+    owners = {name: found.id for name, found in named.items() if found is not None}
     faults, seen = [], set()
     for position, rule in enumerate(new):
         at = f"/rules/{position}"
@@ -224,9 +230,10 @@ def _checked(session: Session, new: Sequence[Rule]) -> dict[str, UUID]:
                 faults.append(Fault(f"{at}/{name}", "out_of_range", told))
         if rule.owner is not None and rule.owner not in owners:
             faults.append(Fault(f"{at}/owner", "unknown_person", {"value": rule.owner}))
-        if (rule.what, rule.owner) in seen:
+        whose = (rule.what, owners.get(rule.owner, rule.owner) if rule.owner else None)
+        if whose in seen:
             faults.append(Fault(at, "said_twice", {"value": str(rule.what)}))
-        seen.add((rule.what, rule.owner))
+        seen.add(whose)
     if faults:
         raise RefusedError("invalid", faults=faults)
     return owners

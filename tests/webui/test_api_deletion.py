@@ -60,6 +60,7 @@ def test_administrators_say_how_long_things_are_kept(
     assert kept.get_json() == {"rules": rules}
     (effect,) = administrator.get(f"{RETENTION}/effects").get_json()["results"]
     assert (effect["jobs"], effect["bytes"], effect["some"]) == (1, 100, [job_id])
+    assert effect["weighed"] == 1
     assert caller.get(f"/jobs/{job_id}").status_code == 200
     assert administrator.post(f"{RETENTION}/apply").get_json() == {"removed": {"works": 1}}
     assert caller.get(f"/jobs/{job_id}").status_code == 404
@@ -78,6 +79,10 @@ def test_rules_that_cannot_be_are_refused_and_artists_too(
     problem(put({"what": "logs", "days": -1}), 422, "invalid", "/rules/0/days")
     problem(put({"what": "logs", "days": 1, "mood": 1}), 422, "invalid", "/rules/0/mood")
     problem(put("logs"), 422, "invalid", "/rules/0")
+    problem(put({"what": "logs", "days": 1, "owner": "\0"}), 422, "invalid", "/rules/0/owner")
+    for reason in ("\0", "x" * 501):
+        body = {"rules": [], "reason": reason}
+        problem(administrator.ask("PUT", RETENTION, json=body), 422, "invalid", "/reason")
     for method, path in (
         ("GET", RETENTION),
         ("PUT", RETENTION),

@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify
 
+from jobs.office import administration
 from jobs.refusals import Fault, RefusedError
 from jobs.stored import retention as rules
 from jobs.stored.retention import Rule, What
@@ -32,7 +33,7 @@ def replace() -> Response:
     body = reading.json_object()
     reading.only(body, frozenset({"rules", "reason"}))
     given = reading.typed(body, "rules", list, [])
-    reason = reading.typed(body, "reason", str, "")
+    reason = administration.said(reading.text(body, "reason"))
     new = [_read(entry, position) for position, entry in enumerate(given)]
     with studio().database.begin() as session:
         rules.replace(session, owner_id(), new, reason)
@@ -50,6 +51,7 @@ def effects() -> Response:
                 "rule": _rule(effect.rule),
                 "jobs": effect.jobs,
                 "bytes": effect.bytes,
+                "weighed": effect.weighed,
                 "some": [str(id_) for id_ in effect.some],
             }
             for effect in found
@@ -83,5 +85,5 @@ def _read(entry: Any, position: int) -> Rule:
         what=What(what),
         days=reading.typed(named, f"{at}/days", int, None),
         keep=reading.typed(named, f"{at}/keep", int, 0),
-        owner=reading.typed(named, f"{at}/owner", str, "") or None,
+        owner=reading.text(named, f"{at}/owner") or None,
     )

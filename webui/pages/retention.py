@@ -7,6 +7,8 @@ from dataclasses import replace
 from flask import redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
+from jobs.access import people
+from jobs.office import administration
 from jobs.refusals import Fault, RefusedError
 from jobs.stored import retention
 from jobs.stored.retention import Rule, What
@@ -36,7 +38,9 @@ def retention_page() -> str:
 @auth.require_administrator
 def change_retention() -> Response:
     """Let what the form says be everybody's rules; people's own stay, but for those crossed out."""
+    reason = administration.said(reading.storable("reason", request.form.get("reason", "")))
     with studio().database.begin() as session:
+        retention.hold(session)
         dropped = set(request.form.getlist("drop"))
         kept = [
             rule
@@ -44,12 +48,15 @@ def change_retention() -> Response:
             if rule.owner is not None and f"{rule.what}/{rule.owner}" not in dropped
         ]
         new = [rule for what in What if (rule := _asked(what, f"{what}-")) is not None]
-        if owner := request.form.get("owner", "").strip():
+        if owner := reading.storable("owner", request.form.get("owner", "").strip()):
             what = _what()
-            if (own := _asked(what, "own-")) is not None:
-                kept = [r for r in kept if (r.what, r.owner) != (what, owner)]
-                kept.append(replace(own, owner=owner))
-        retention.replace(session, owner_id(), [*new, *kept], request.form.get("reason", ""))
+            if (own := _asked(what, "own-")) is None:
+                raise RefusedError("invalid", faults=[Fault("/own-days", "missing")])
+            person = people.named(session, owner)
+            owner = person.name if person is not None else owner
+            kept = [r for r in kept if (r.what, r.owner) != (what, owner)]
+            kept.append(replace(own, owner=owner))
+        retention.replace(session, owner_id(), [*new, *kept], reason)
     return redirect(url_for("pages.retention_page"), 303)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import UUID
 
@@ -161,3 +162,34 @@ def test_wrong_rules_are_refused_by_name_and_changes_are_written_down(ada: Studi
         row = session.scalars(select(AuditRow).where(AuditRow.action == "retention.changed")).one()
     assert row.before == {"rules": []}
     assert row.after == {"rules": [{"what": "logs", "days": 3, "keep": 0, "owner": None}]}
+
+
+def test_rules_name_people_in_any_case_and_each_once(ada: Studio) -> None:
+    with ada.database.begin() as session:
+        session.get_one(Owner, ada.owner).name = "Ada"
+    set_rules(ada, Rule(What.LOGS, 3, owner="ADA"))
+    with ada.database.begin() as session:
+        assert retention.rules(session) == [Rule(What.LOGS, 3, owner="Ada")]
+    with pytest.raises(RefusedError) as told:
+        set_rules(ada, Rule(What.LOGS, 3, owner="Ada"), Rule(What.LOGS, 4, owner="ada"))
+    assert [fault.code for fault in told.value.faults] == ["said_twice"]
+
+
+def test_two_who_set_the_rules_at_once_both_do(ada: Studio) -> None:
+    with ThreadPoolExecutor(4) as at_once:
+        list(at_once.map(lambda days: set_rules(ada, Rule(What.LOGS, days)), range(12)))
+    with ada.database.begin() as session:
+        assert len(retention.rules(session)) == 1
+
+
+def test_all_that_would_go_is_counted_and_what_goes_next_is_weighed(
+    ada: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many are due, looking at them stays cheap."""
+    for _ in range(3):
+        age(ada, ended(ada, tmp_path, State.FAILED), 40)
+    set_rules(ada, Rule(What.LOGS, 30))
+    monkeypatch.setattr(retention, "AT_A_TIME", 2)
+    with ada.database.snapshot() as session:
+        (effect,) = retention.effects(session)
+    assert (effect.jobs, effect.weighed, effect.bytes) == (3, 2, 2 * len(b"one line\n"))
