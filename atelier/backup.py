@@ -95,14 +95,17 @@ def _fill(database: Database, settings: Settings, place: Path) -> None:
 
 
 def _settle(database: Database) -> int:
-    """What ran when it was saved waits again; slots register anew; how many jobs that was."""
+    """What ran when it was saved waits again; slots register anew; how many jobs that was. Whoever
+    was signed in then signs in again: some of it may have been ended since, for a reason."""
     from sqlalchemy import delete
 
     from jobs import rescue
-    from jobs.models import Slot
+    from jobs.access.signing_in import ENTRANCES
+    from jobs.models import Slot, Token
 
     with database.begin() as session:
         session.execute(delete(Slot))
+        session.execute(delete(Token).where(Token.scope.in_(ENTRANCES)))
         return len(rescue.rescue_restored(session))
 
 

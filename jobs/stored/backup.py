@@ -128,6 +128,7 @@ class Shelf:
         damaged is told in the result, and everything else is saved.
         """
         self._snapshots.mkdir(parents=True, exist_ok=True)
+        (self.folder / "files").mkdir(mode=0o700, exist_ok=True)  # everybody's works
         name = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
         draft = self._snapshots / f".{name}"
         draft.mkdir(mode=0o700)

@@ -16,6 +16,7 @@ from sqlalchemy import text
 from atelier.local import Stack, free_port
 from atelier.up import serving
 from jobs import service
+from jobs.access import accounts
 from jobs.database import Database, connect
 from jobs.models import File
 from jobs.settings import Settings
@@ -84,6 +85,10 @@ def test_a_studio_saved_at_work_goes_on_elsewhere_to_the_same_pixels(
         order = tiny(studio.upload(photo), studio.upload(painting), STEPS)
         job_id = studio.submit(order)
         waiting = studio.submit(order)
+        with studio.database.begin() as session:
+            lifetime = accounts.SESSION_LIFETIME
+            browser = accounts.issue(session, studio.owner, "session", lifetime)
+            program = accounts.issue(session, studio.owner, "api", lifetime)
         saved_once(studio, job_id)
         first = json.loads(admin(data, "backup", save, "--json"))
         assert not service.is_settled(studio.job(job_id)), "saved too late to prove anything"
@@ -96,6 +101,7 @@ def test_a_studio_saved_at_work_goes_on_elsewhere_to_the_same_pixels(
         assert 0 < second["copied"] < second["files"]
         # A restore beside a studio that runs is refused.
         assert "already runs" in admin(data, "restore", save, status=1)
+    assert not (save / "files").stat().st_mode & 0o077, "everybody's works lie open"
     kept = Shelf(save).names()
     assert kept == [first["snapshot"], second["snapshot"]]
 
@@ -113,6 +119,9 @@ def test_a_studio_saved_at_work_goes_on_elsewhere_to_the_same_pixels(
         assert works(studio, job_id) == made
         # What was canceled after the backup waits again in it, and is made, too.
         assert studio.wait_for_end(waiting).state == "succeeded"
+        with studio.database.begin() as session:
+            assert accounts.asker(session, browser, "session") is None, "one of before still counts"
+            assert accounts.asker(session, program, "api") is not None
         assert "well" in admin(other, "verify")
 
 
