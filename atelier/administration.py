@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypedDict
 
 from atelier.transport import Transport, segment
@@ -83,9 +83,15 @@ class Administration(Transport):
         """Anybody's job in full: attempts, events, causes, checkpoints, files."""
         return self._admin("GET", f"/jobs/{segment(job_id)}")
 
-    def log_of_job(self, job_id: str) -> str:
-        """What the runs of anybody's job said."""
-        return self._send("GET", f"/admin/jobs/{segment(job_id)}/log").content.decode()
+    def log_of_job(self, job_id: str, tail: int | None = None) -> str:
+        """What the runs of anybody's job said; with ``tail`` only that many lines of its end."""
+        query = {"tail": str(tail)} if tail is not None else None
+        place = f"/admin/jobs/{segment(job_id)}/log"
+        return self._send("GET", place, query=query).content.decode()
+
+    def follow_log_of_job(self, job_id: str) -> Iterator[str]:
+        """What they said, then what they say, in whole lines until the job has ended."""
+        return self._followed(f"/admin/jobs/{segment(job_id)}/log")
 
     def check_checkpoint(self, job_id: str, checkpoint_id: str) -> dict[str, Any]:
         """Read a checkpoint to its end: whether its hash is right."""

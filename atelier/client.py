@@ -135,18 +135,7 @@ class Studio(Administration, Collecting, Keeping, People, Telling):
 
     def follow_log(self, job_id: str) -> Iterator[str]:
         """What a job's runs said, then what they say, in whole lines until the job has ended."""
-        known, tag = 0, ""
-        while True:
-            headers = {"Range": f"bytes={known}-", "If-None-Match": tag} if known else {}
-            answer = self._send("GET", self._log(job_id), headers=headers)
-            # What stands between may answer with everything where a part was asked for.
-            said = answer.content[known if answer.status_code == 200 else 0 :]
-            if said:
-                known, tag = known + len(said), answer.headers.get("ETag", "")
-                yield said.decode()
-            if "Retry-After" not in answer.headers:
-                return
-            time.sleep(seconds(answer.headers["Retry-After"], 1.0))
+        return self._followed(self._log(job_id))
 
     def metrics(
         self, job_id: str, *names: str, points: int = 1000, first: int = 0, last: int | None = None

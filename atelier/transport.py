@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -97,6 +97,21 @@ class Transport:
                 answer.close()
             time.sleep(pause)
             pause = min(2 * pause, 5.0)
+
+    def _followed(self, address: str) -> Iterator[str]:
+        """A log that only grows, in whole lines, until it is said that no more will come."""
+        known, tag = 0, ""
+        while True:
+            headers = {"Range": f"bytes={known}-", "If-None-Match": tag} if known else {}
+            answer = self._send("GET", address, headers=headers)
+            # What stands between may answer with everything where a part was asked for.
+            said = answer.content[known if answer.status_code == 200 else 0 :]
+            if said:
+                known, tag = known + len(said), answer.headers.get("ETag", "")
+                yield said.decode()
+            if "Retry-After" not in answer.headers:
+                return
+            time.sleep(seconds(answer.headers["Retry-After"], 1.0))
 
     def _absolute(self, address: str) -> str:
         """A URL of this studio: tokens go to nobody else, whatever an answer says."""

@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from jobs import listing
+from jobs.access import people
+from jobs.models import Owner
 from jobs.office import review
 from jobs.records import audit
 from jobs.refusals import Fault, RefusedError
 from webui.api import reading
+from webui.studio import studio
 
 NAMES = ("status", "kind", "owner", "reason", "slot", "tag", "q", "since", "until")
 AUDIT_NAMES = ("actor", "action", "target", "since", "until")
@@ -19,8 +22,17 @@ _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(day
 
 
 def of_jobs(given: Mapping[str, str]) -> review.Filter:
-    """The filter that ``given`` names. Raises :class:`RefusedError`."""
+    """The filter that ``given`` names, whose ``owner`` is a person's name in any case.
+
+    Raises :class:`RefusedError`.
+    """
     told = {name: reading.storable(name, given.get(name, "").strip()) for name in NAMES}
+    if told["owner"]:
+        person = _person(told["owner"])
+        if person is None:
+            fault = Fault("/owner", "unknown_person", {"value": told["owner"][:80]})
+            raise RefusedError("invalid", faults=[fault])
+        told["owner"] = person.name
     return review.Filter(
         jobs=listing.Filter(
             status=tuple(filter(None, told["status"].split(","))),
@@ -37,10 +49,18 @@ def of_jobs(given: Mapping[str, str]) -> review.Filter:
 
 
 def of_audit(given: Mapping[str, str]) -> audit.Filter:
-    """The filter of the audit log that ``given`` names. Raises :class:`RefusedError`."""
+    """The filter of the audit log that ``given`` names; an ``actor`` is a person, whatever they
+    were called then, or the name of a process. Raises :class:`RefusedError`."""
     told = {name: reading.storable(name, given.get(name, "").strip()) for name in AUDIT_NAMES}
     since, until = (moment(name, told[name]) for name in ("since", "until"))
-    return audit.Filter(told["actor"], told["action"], told["target"], since, until)
+    person = _person(told["actor"]) if told["actor"] else None
+    actor_id = person.id if person is not None else None
+    return audit.Filter(told["actor"], told["action"], told["target"], since, until, actor_id)
+
+
+def _person(name: str) -> Owner | None:
+    with studio().database.begin() as session:
+        return people.named(session, name)
 
 
 def given(names: tuple[str, ...], source: Mapping[str, str]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from atelier.cli import outcomes, shown
-from atelier.cli.connection import connect
+from atelier.cli.connection import WATCH_PATIENCE_SECONDS, connect
 from atelier.cli.outcomes import Outcome
 from atelier.cli.shown import json_option
 
@@ -131,9 +131,17 @@ def job(job_id: str, check: bool, as_json: bool) -> None:
 
 @click.command()
 @job_argument
-def log(job_id: str) -> None:
-    """Print what the runs of anybody's job said."""
-    click.echo(connect().log_of_job(job_id), nl=False)
+@click.option("--follow", is_flag=True, help="Go on with what is said next, to the job's end.")
+@click.option("--tail", type=click.IntRange(1, 10_000), help="Only this many lines of its end.")
+def log(job_id: str, follow: bool, tail: int | None) -> None:
+    """Print what the runs of anybody's job say."""
+    if not follow:
+        click.echo(connect().log_of_job(job_id, tail), nl=False)
+        return
+    if tail is not None:
+        raise click.UsageError("--follow prints the whole log; leave out --tail.")
+    for said in connect(WATCH_PATIENCE_SECONDS).follow_log_of_job(job_id):
+        click.echo(said, nl=False)
 
 
 @click.command()
@@ -207,6 +215,8 @@ def audit() -> None:
 @click.option("--action", default="", help="Only this action, e.g. slot.drained, or slot.")
 @click.option("--target", default="", help="Only changes of this.")
 @click.option("--since", default="", help="Only changes since: 90m, 6h, 7d, or a time.")
+@click.option("--until", default="", help="Only changes before: 90m, 6h, 7d ago, or a time.")
+@click.option("--before", default="", help="Only rows older than the one with this number.")
 @click.option("--limit", type=click.IntRange(1, 200), default=50, show_default=True)
 @json_option
 def audit_list(limit: int, as_json: bool, **given: str) -> None:

@@ -117,6 +117,8 @@ def test_a_studio_is_looked_after_from_the_command_line(
     whole = admin("job", job_id, "--check").out
     assert f"attempt 1 in {slot['id']}" in whole
     assert "first step done" in admin("log", job_id).out
+    assert admin("log", job_id, "--follow").out == admin("log", job_id).out
+    assert admin("log", job_id, "--tail", "1").out.count("\n") == 1
 
     assert "paused: dust" in admin("pause-queue", "gpu", "--reason", "dust").out
     assert "paused" not in admin("resume-queue", "gpu").out
@@ -128,6 +130,9 @@ def test_a_studio_is_looked_after_from_the_command_line(
     assert [row["action"] for row in rows] == [
         *("maintenance.ended", "maintenance.begun", "queue.resumed", "queue.paused")
     ]
+    older = ("audit", "list", "--actor", str(boss), "--before", str(rows[1]["id"]), "--json")
+    assert admin(*older).document["results"] == rows[2:]
+    assert admin(*older, "--until", "1h").document["results"] == []
     checked = admin("audit", "verify")
     assert (checked.status, ": well. Head: " in checked.out) == (0, True)
 

@@ -139,6 +139,8 @@ def test_everybodys_jobs_are_listed_and_paged(quiet: Quiet, boss: Caller, caller
     assert [job["id"] for job in shown(boss.get(rest))["results"]] == ids[:1]
     problem(boss.get("/admin/jobs?status=asleep"), 422, "invalid", "/status")
     problem(boss.get("/admin/jobs?since=soon"), 422, "invalid", "/since")
+    problem(boss.get("/admin/jobs?owner=nobody"), 422, "invalid", "/owner")
+    assert shown(boss.get(f"/admin/jobs?owner={str(caller.owner).upper()}"))["results"]
 
 
 def test_a_job_in_full_holds_what_its_owner_never_sees(
@@ -151,6 +153,9 @@ def test_a_job_in_full_holds_what_its_owner_never_sees(
     assert "secret" not in caller.get(f"/jobs/{job_id}").get_data(as_text=True)
     (picture,) = seen["files"]
     assert boss.get(picture["url"]).status_code == 200
+    row = newest(quiet)
+    assert (row.actor_id, row.action, row.target) == (boss.owner, "job.file_seen", job_id)
+    assert row.after == {"file": picture["id"], "name": picture["name"]}
     problem(boss.get(f"/admin/jobs/{job_id}/files/{job_id}"), 404, "unknown_file")
     assert boss.get(f"/admin/jobs/{job_id}/log").status_code == 200
     problem(boss.get("/admin/jobs/what"), 404, "malformed_id")
@@ -206,6 +211,9 @@ def test_the_audit_log_is_listed_and_checked(quiet: Quiet, boss: Caller, slot: s
     assert (
         shown(boss.get(f"/admin/audit?before={rows[0]['id']}&actor={boss.owner}"))["results"] == []
     )
+    with quiet.database.begin() as session:
+        session.get_one(Owner, boss.owner).name = name = f"Grace {boss.owner}"
+    assert shown(boss.get(f"/admin/audit?actor={name}&action=slot"))["results"] == rows
     with quiet.database.begin() as session:
         assert audit.seal(session) is not None
     found = shown(boss.get("/admin/audit/check"))

@@ -14,6 +14,7 @@ from jobs.models import Job
 from jobs.office import administration, alarms, overview, review
 from jobs.office.overview import Overview
 from jobs.records import audit
+from jobs.records.audit import Action
 from jobs.refusals import Fault, RefusedError
 from jobs.storage import DamagedError
 from webui import auth, filters, services
@@ -129,10 +130,13 @@ def job_log(job_id: str) -> Response:
 
 @admin.get("/jobs/<job_id>/files/<file_id>")
 def job_file(job_id: str, file_id: str) -> Response:
-    """A file that a job made or was made from."""
+    """A file that a job made or was made from; that it was looked at stands in the audit log."""
     ids = reading.id_of(job_id), reading.id_of(file_id)
     with studio().database.begin() as session:
         row = review.file(session, *ids)
+        if row.owner_id != owner_id():
+            told = {"file": str(row.id), "name": row.name}
+            audit.record(session, owner_id(), Action.JOB_FILE_SEEN, str(ids[0]), after=told)
     return stored_bytes(row.sha256, row.media_type, row.name)
 
 
