@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypedDict
 from urllib.parse import quote
 
+from atelier.answers import File
 from atelier.transport import Transport
 
 
@@ -18,12 +19,27 @@ class RetentionRule(TypedDict):
 
 
 class RetentionEffect(TypedDict):
-    """What a rule would remove now."""
+    """What a rule would remove now; the bytes are those of the first ``weighed`` jobs."""
 
     rule: RetentionRule
     jobs: int
     bytes: int
+    weighed: int
     some: list[str]
+
+
+class Upload(File):
+    """An uploaded picture with its size in bytes."""
+
+    bytes: int
+
+
+class UploadPage(TypedDict):
+    """A page of uploads; ``next`` and ``previous`` are addresses of its neighbours."""
+
+    results: list[Upload]
+    next: str | None
+    previous: str | None
 
 
 class Removal(TypedDict):
@@ -50,6 +66,13 @@ class Keeping(Transport):
         """Delete an ended job with its works and all that was derived from it."""
         removed: Removal = self._json("DELETE", f"/jobs/{quote(job_id, safe='')}")
         return removed
+
+    def uploads(self, limit: int = 20, address: str | None = None) -> UploadPage:
+        """A page of the pictures one has uploaded, newest first: the first, or the one at
+        ``address`` (a ``next``)."""
+        query = None if address else {"limit": str(limit)}
+        page: UploadPage = self._json("GET", address or "/files", query=query)
+        return page
 
     def delete_file(self, file_id: str) -> None:
         """Delete an upload."""

@@ -32,7 +32,10 @@ REFUSALS: Mapping[str, Refusal] = {
     "unauthenticated": Refusal(
         401,
         N_("You are not signed in, or your token is unknown or expired."),
-        N_("Send 'Authorization: Bearer <token>', or open the address the studio printed."),
+        N_(
+            "Sign in. A program sends 'Authorization: Bearer <token>'; a studio without accounts"
+            " prints an address that lets you in."
+        ),
     ),
     "wrong_password": Refusal(
         401,
@@ -84,6 +87,11 @@ REFUSALS: Mapping[str, Refusal] = {
             "Run 'atelier admin reset %(name)s' on the studio's machine: it prints a link that sets"
             " one. A studio without accounts needs neither password nor second factor."
         ),
+    ),
+    "account_closed": Refusal(
+        409,
+        N_("The account of %(name)s is closed: a link for a new password would let nobody in."),
+        N_("Open the account again first."),
     ),
     "last_administrator": Refusal(
         409,
@@ -226,7 +234,10 @@ REFUSALS: Mapping[str, Refusal] = {
     "disk_used": Refusal(
         403,
         N_("Your files take %(used)s of your %(limit)s; there is no room for more."),
-        N_("Delete works you no longer need, or ask an administrator for more room."),
+        N_(
+            "Delete jobs and uploads you no longer need, or ask an administrator for more room."
+            " Your account's page lists the uploads."
+        ),
     ),
     "too_many_tokens": Refusal(
         409, N_("You already have %(limit)s tokens."), N_("Revoke those you no longer use.")
@@ -324,6 +335,7 @@ FAULTS: Mapping[str, str] = {
     "wrong_code": N_("This code does not fit. Take the one that your app shows now."),
     "not_repeated": N_("The two passwords differ. Type the same one twice."),
     "name_taken": N_("Somebody is already called '%(value)s'. Choose another name."),
+    "name_reserved": N_("In its records the studio calls itself '%(value)s'. Choose another name."),
     "unprintable": N_("A name holds only characters that can be seen."),
     "not_usable": N_("'%(value)s' cannot be used: %(why)s."),
 }

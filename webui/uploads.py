@@ -20,7 +20,10 @@ FILE_SUFFIX = ".file"
 
 
 def take(form: Filled, request: Request) -> None:
-    """Keep every upload of ``request`` and note its id in ``form``, or what is wrong with it."""
+    """Keep every upload of ``request`` and note its id in ``form``, or what is wrong with it.
+
+    Raises :class:`RefusedError` where nothing more of the asker's is kept.
+    """
     for known in form.fields:
         if known.shape == "reference":
             _take_field(form, known, request)
@@ -36,6 +39,8 @@ def _take_field(form: Filled, known: Field, request: Request) -> None:
         except PictureError as unfit:
             form.faults.append(Fault(pointer, unfit.code, unfit.values))
         except RefusedError as refused:
+            if refused.code != "too_large":
+                raise  # not this picture: there is no room for any
             values = {"value": sent.filename, "limit": refused.values.get("limit")}
             form.faults.append(Fault(pointer, "too_large", values))
     if uploads and not known.many:

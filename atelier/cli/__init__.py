@@ -74,6 +74,7 @@ for _command in (
     telling.notices,
     telling.webhooks,
     jobs.delete,
+    jobs.uploads,
     jobs.delete_file,
     networks.weights,
     admin.admin,

@@ -79,6 +79,22 @@ def delete(job_id: str, yes: bool, as_json: bool) -> None:
         click.echo("Deleted.")
 
 
+@click.command()
+@click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True)
+@json_option
+def uploads(limit: int, as_json: bool) -> None:
+    """List the pictures that you uploaded, newest first."""
+    page = connect().uploads(limit)
+    if as_json:
+        shown.document(page)
+        return
+    for row in page["results"]:
+        sides = f"{row['width']} x {row['height']}"
+        click.echo(f"{row['id']}  {sides:>13}  {row['bytes'] / 1e6:>6.1f} MB  {row['name']}")
+    if not page["results"]:
+        click.echo("You have uploaded nothing.")
+
+
 @click.command(name="delete-file")
 @click.argument("file_id", metavar="ID")
 def delete_file(file_id: str) -> None:

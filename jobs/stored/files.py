@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
@@ -13,7 +15,8 @@ from engines import pictures
 from jobs import quotas
 from jobs.database import Database
 from jobs.ids import new_id
-from jobs.models import File, Owner
+from jobs.listing import keyset
+from jobs.models import Blob, File, Owner
 from jobs.refusals import RefusedError
 from jobs.settings import Settings
 from jobs.storage import Storage
@@ -74,6 +77,32 @@ def recipe_inside(session: Session, owner_id: UUID) -> bool:
 def choose_recipe_inside(session: Session, owner_id: UUID, inside: bool) -> None:
     """Choose that for all that leaves from now on."""
     session.execute(update(Owner).where(Owner.id == owner_id).values(recipe_inside=inside))
+
+
+@dataclass(frozen=True)
+class UploadPage:
+    """A page of uploaded pictures, newest first, each with its bytes, and the ids from which the
+    neighbouring pages start."""
+
+    uploads: Sequence[tuple[File, int]]
+    older_than: UUID | None
+    newer_than: UUID | None
+
+
+def uploads(
+    session: Session,
+    owner_id: UUID,
+    size: int,
+    older_than: UUID | None = None,
+    newer_than: UUID | None = None,
+) -> UploadPage:
+    """A page of an owner's uploaded pictures. Raises :class:`RefusedError` for an unusable size."""
+    mine = (File.owner_id == owner_id) & (File.role == "upload")
+    theirs = select(File).where(mine, File.media_type.startswith("image/"))
+    rows, older, newer = keyset(session, theirs, File.id, size, older_than, newer_than)
+    sizes = select(Blob.sha256, Blob.size).where(Blob.sha256.in_({row.sha256 for row in rows}))
+    known = {row.sha256: row.size for row in session.execute(sizes)}
+    return UploadPage([(row, known[row.sha256]) for row in rows], older, newer)
 
 
 def outputs_of(session: Session, job_id: UUID) -> list[File]:

@@ -39,6 +39,7 @@ WAYS = {
     "bring_dataset": Ways("datasets.bring", "add_dataset", "datasets add"),
     "sample_dataset": Ways("datasets.sample", "sample_dataset", "datasets sample"),
     "delete_dataset": Ways("datasets.delete", "delete_dataset", "datasets delete"),
+    "delete_upload": Ways("deletion.delete_file", "delete_file", "delete-file"),
     "change_profile": Ways("me.change", "change_me", "account change"),
     "choose_downloads": Ways("downloads.choose", "choose_recipe_inside", "account downloads"),
     "change_password": Ways("me.change_password", "change_password", "account password"),

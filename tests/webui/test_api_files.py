@@ -121,3 +121,13 @@ def test_bytes_that_storage_has_lost_are_a_problem_to_try_again_and_no_traceback
     lost = caller.get(row["url"])
     problem(lost, 503, "storage_down")
     assert lost.headers["Retry-After"]
+
+
+def test_uploads_are_listed_in_pages_each_with_its_bytes(caller: Caller, quiet: Quiet) -> None:
+    ids = [caller.upload(png(20 + number, 20)).get_json()["id"] for number in range(3)]
+    first = caller.get("/files?limit=2").get_json()
+    assert [row["id"] for row in first["results"]] == ids[:0:-1]
+    assert first["results"][0]["bytes"] == len(png(22, 20))
+    rest = caller.get(first["next"].removeprefix(quiet.address)).get_json()
+    assert [row["id"] for row in rest["results"]][:1] == ids[:1]
+    assert quiet.somebody().get("/files").get_json()["results"] == []

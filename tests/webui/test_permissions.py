@@ -56,6 +56,7 @@ WHO: dict[str, May] = {
     "/datasets/<dataset_id>*": May.OWNER,
     "/account*": May.SIGNED_IN,
     "/account/links*": May.OWNER,
+    "/account/uploads/<file_id>*": May.OWNER,
     "/account/webhooks/<webhook_id>*": May.OWNER,
     "/account/deliveries/<delivery_id>*": May.OWNER,
     "/account/sessions/<token_id>*": May.OWNER,

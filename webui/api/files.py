@@ -16,7 +16,7 @@ from jobs.refusals import Fault, RefusedError
 from jobs.storage import StorageError
 from jobs.stored import files as kept
 from webui import leaving
-from webui.api import reading, shapes
+from webui.api import cursors, reading, shapes
 from webui.api.names import name_answer
 from webui.studio import owner_id, studio
 
@@ -24,6 +24,7 @@ files = Blueprint("files", __name__, url_prefix="/api/v1/files")
 # Room for the multipart frame around an upload of the full size.
 FRAME_BYTES = 10_000
 CHUNK = 256 * 1024
+DEFAULT_PAGE = 20
 
 
 @files.post("")
@@ -40,6 +41,17 @@ def upload() -> tuple[Response, int, dict[str, str]]:
     row = keep(sent)
     where = {"Location": url_for("files.show", file_id=row.id)}
     return jsonify(shapes.file(row)), 201, where
+
+
+@files.get("")
+def index() -> Response:
+    """A page of the caller's uploaded pictures, newest first."""
+    start = cursors.read(reading.query("cursor"))
+    size = reading.number("limit", DEFAULT_PAGE)
+    with studio().database.begin() as session:
+        page = kept.uploads(session, owner_id(), size, **start)
+    results = [{**shapes.file(row), "bytes": many} for row, many in page.uploads]
+    return jsonify(results=results, **cursors.links(page))
 
 
 @files.get("/<file_id>")
@@ -69,7 +81,17 @@ def _recipe_wanted() -> bool:
 
 
 def keep(sent: FileStorage) -> File:
-    """Check and keep an uploaded picture; nothing stays behind when it is refused."""
+    """Check and keep an uploaded picture; nothing stays behind when it is refused.
+
+    Raises PictureError, RefusedError; StorageError where the disk fails.
+    """
+    try:
+        return _kept(sent)
+    except OSError as failed:  # no fault of the picture
+        raise StorageError(f"an upload cannot be taken: {failed}") from failed
+
+
+def _kept(sent: FileStorage) -> File:
     limit = studio().settings.upload_bytes
     with tempfile.TemporaryDirectory(prefix="atelier-upload-") as folder:
         draft = Path(folder, "upload")

@@ -18,6 +18,7 @@ from webui.pages import (
     shared,
     signing,
     studio,
+    uploads,
 )
 from webui.pages.blueprint import pages
 
@@ -38,4 +39,5 @@ __all__ = [
     "shared",
     "signing",
     "studio",
+    "uploads",
 ]

@@ -13,13 +13,12 @@ from jobs import quotas
 from jobs.models import Dataset
 from jobs.refusals import RefusedError
 from jobs.stored import datasets as kept
-from webui import sets
+from webui import problems, sets
 from webui.api import cursors, reading
 from webui.api import datasets as api
 from webui.pages.blueprint import pages
 from webui.studio import owner_id, studio
 from webui.takers import takers
-from webui.texts import filled
 
 PAGE_SIZE = 12
 PICTURES_SHOWN = 60
@@ -91,8 +90,7 @@ def _listed(refused: RefusedError | None = None) -> str:
         links=cursors.links(page),
         learners=takers("dataset"),
         limit=quotas.size(studio().settings.dataset_bytes),
-        refused=refused,
-        title=filled(refused.refusal.title, refused.values) if refused else "",
+        trouble=problems.body_of(refused) if refused else None,
         amount=quotas.size,
     )
 
@@ -116,8 +114,7 @@ def _shown(dataset_id: str, refused: RefusedError | None = None) -> str:
         learners=learners,
         expected=expected,
         limit=quotas.size(studio().settings.dataset_bytes),
-        refused=refused,
-        title=filled(refused.refusal.title, refused.values) if refused else "",
+        trouble=problems.body_of(refused) if refused else None,
         amount=quotas.size,
     )
 

@@ -14,15 +14,15 @@ from werkzeug.wrappers import Response
 from engines.kind import Kind
 from engines.registry import KINDS
 from jobs import service
-from jobs.models import Job
+from jobs.models import Job, Webhook
 from jobs.post import notices
 from jobs.refusals import Fault, RefusedError
-from webui import choices, forms, uploads
+from webui import choices, forms, problems, uploads
 from webui.api import reading
 from webui.outlook import outlook
 from webui.pages.blueprint import pages
+from webui.pages.forms_again import kept_nowhere
 from webui.studio import owner_id, studio
-from webui.texts import filled
 
 
 @pages.get("/new/<kind_name>")
@@ -41,13 +41,19 @@ def make(kind_name: str) -> Response:
     kind = _kind(kind_name)
     parent = _parent(request.form.get("from", ""))
     form = forms.sent(kind, request.form)
-    uploads.take(form, request)
     try:
+        uploads.take(form, request)
         row = _commission(form, parent)
     except RefusedError as refused:
         form.faults = _once(form.faults, refused.faults)
         return _shown(form, parent, refused)
     studio().waker.wake(row.resource)
+    with studio().database.begin() as session:
+        secret = notices.secret_to_tell(session, row)
+        hook = session.get(Webhook, row.webhook_id) if secret else None
+    if hook is not None:
+        page = render_template("made.html", kind=kind, job=row, hook=hook)
+        return kept_nowhere(make_response(page))
     return redirect(url_for("pages.job_page", job_id=row.id), 303)
 
 
@@ -70,7 +76,14 @@ def _commission(form: forms.Filled, parent: Job | None) -> Job:
         return service.submit(session, owner_id(), order, studio().settings)
 
 
+def _address() -> str:
+    """The address that the form names beside those that are known; it outranks them."""
+    return reading.storable("webhook", request.form.get("webhook_address", "").strip())
+
+
 def _webhook(session: Session) -> str | None:
+    if address := _address():
+        return address
     chosen = request.form.get("webhook", "")
     if not chosen:
         return None
@@ -92,7 +105,8 @@ def _key(params: dict[str, Any]) -> str | None:
     nonce = request.form.get("order", "")
     if not nonce:
         return None
-    told = json.dumps(params, sort_keys=True).encode()
+    webhook = request.form.get("webhook", ""), _address()
+    told = json.dumps([params, webhook], sort_keys=True).encode()
     return hashlib.sha256(nonce.encode() + told).hexdigest()
 
 
@@ -117,8 +131,8 @@ def _shown(
         parent=parent,
         webhooks=[hook for hook in hooks if hook.disabled_at is None],
         webhook=request.form.get("webhook", ""),
-        refused=refused,
-        title=filled(refused.refusal.title, refused.values) if refused else "",
+        webhook_address=request.form.get("webhook_address", ""),
+        trouble=problems.body_of(refused) if refused else None,
     )
     return make_response(page, refused.refusal.status if refused else 200)
 

@@ -9,12 +9,11 @@ from werkzeug.wrappers import Response
 
 from jobs.refusals import RefusedError
 from jobs.stored import trained
-from webui import cards, shelf, takers
+from webui import cards, problems, shelf, takers
 from webui.api import cursors, reading
 from webui.api import models as api
 from webui.pages.blueprint import pages
 from webui.studio import owner_id, studio
-from webui.texts import filled
 
 PAGE_SIZE = 24
 
@@ -93,5 +92,4 @@ def _shown(model_id: str, refused: RefusedError | None = None) -> str:
 
 
 def _trouble(refused: RefusedError | None) -> dict[str, Any]:
-    title = filled(refused.refusal.title, refused.values) if refused else ""
-    return {"refused": refused, "trouble": title}
+    return {"trouble": problems.body_of(refused) if refused else None}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from uuid import UUID
 
 from flask import Flask
@@ -24,6 +25,20 @@ def test_a_job_is_deleted_after_a_page_that_says_what_goes(visitor: Visitor) -> 
     status, _, then = visitor.post(f"{where}/delete")
     assert (status, then) == (303, "/jobs")
     assert visitor.get(where)[0] == 404
+
+
+def test_uploads_are_listed_and_deleted_on_a_page(visitor: Visitor) -> None:
+    """What a job needs stays as long as it does, and says so."""
+    where = visitor.commission()
+    assert 'href="/account/uploads"' in visitor.page("/account")
+    delete = re.findall(r"/account/uploads/[0-9a-f-]{36}/delete", visitor.page("/account/uploads"))
+    assert len(delete) == 2
+    status, shown, _ = visitor.post(delete[0])
+    assert (status, "is made from this" in shown) == (409, True)
+    visitor.post(f"{where}/cancel")
+    for address in delete:
+        assert visitor.post(address)[0] == 303
+    assert "None yet." in visitor.page("/account/uploads")
 
 
 def administrator(app: Flask, parts: Studio) -> tuple[Visitor, UUID]:

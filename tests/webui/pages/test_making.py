@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from io import BytesIO
 from uuid import UUID
 
+import pytest
 from flask import Flask
 from sqlalchemy import func, select
+from werkzeug.datastructures import FileStorage
 
+from jobs.access import people
 from jobs.models import File, Job
 from tests.webui.pages.conftest import Visitor, new_artist
 from tests.webui.pages.worker_double import WorkerDouble, picture
@@ -111,6 +115,26 @@ def test_an_upload_over_the_limit_is_said_at_its_field(visitor: Visitor) -> None
     status, shown, _ = visitor.post(NEW, **{"content.file": big})
     assert status == 422
     assert "big.png is too large" in shown
+
+
+def test_an_upload_that_no_room_is_left_for_is_told_so_and_not_called_too_large(
+    visitor: Visitor, parts: Studio, artist: UUID
+) -> None:
+    with parts.database.begin() as session:
+        people.change_limits(session, artist, {"disk_limit": 1}, by="console")
+    status, shown, _ = visitor.post(NEW, **{"content.file": upload("small.png")})
+    assert status == 403
+    assert "there is no room for more" in shown
+    assert "is too large" not in shown
+
+
+def test_a_full_disk_is_told_as_one(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(FileStorage, "save", full)
+    status, shown, _ = visitor.post(NEW, **{"content.file": upload("small.png")})
+    assert (status, "cannot store files at the moment" in shown) == (503, True)
 
 
 def test_a_body_beyond_all_limits_is_a_page_with_what_to_do(visitor: Visitor) -> None:

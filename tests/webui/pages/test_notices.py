@@ -42,6 +42,29 @@ def test_wishes_and_webhooks_are_set_on_a_page(visitor: Visitor, parts: Studio) 
     assert "host.example" not in visitor.page("/account/notices")
 
 
+def test_a_job_names_a_fresh_address_on_the_form_and_its_secret_is_shown_once(
+    visitor: Visitor, parts: Studio
+) -> None:
+    """As in the API; sent again it is the same job, and another address is another order."""
+    chosen = {"content": "sample:cat.jpg", "styles": "sample:van-gogh-langlois-bridge.jpg"}
+    order = {**chosen, "size": "64", "order": "0123"}
+    status, shown, _ = visitor.post("/new/style_transfer", **order, webhook_address="ftp://x")
+    assert status == 422
+    assert shown.count("cannot be called") == 2, "in the summary and at the field"
+    assert re.search(r'name="webhook_address" value="ftp://x"', shown)
+    made = {**order, "webhook_address": "https://host.example/fresh"}
+    status, shown, _ = visitor.post("/new/style_transfer", **made)
+    assert (status, shown.count("whsec_")) == (200, 1)
+    found = re.search(r'href="(/jobs/[0-9a-f-]{36})"', shown)
+    assert found
+    assert found[1] in visitor.post("/new/style_transfer", **made)[1]
+    other = visitor.post("/new/style_transfer", **{**made, "webhook_address": ""})
+    assert (other[0], other[2] == found[1]) == (303, False)
+    named = visitor.post("/new/style_transfer", **{**made, "order": "4567"})
+    assert named[0] == 303, "the address is known, and its secret told"
+    assert "whsec_" not in visitor.page(named[2])
+
+
 def test_the_browser_tells_of_an_end_once_it_was_allowed_on_a_button(
     visitor: Visitor, window: Callable[..., BrowserContext], parts: Studio
 ) -> None:

@@ -121,3 +121,13 @@ def test_lengths_of_time_are_never_more_precise_than_they_are(
 ) -> None:
     with visitor.http.application.test_request_context():
         assert durations.about(seconds) == words
+
+
+def test_people_are_spoken_to_alike_and_every_hint_is_filled() -> None:
+    """Politely, in Chinese; and a template leaves filling a hint to what fills refusals."""
+    catalogue = ROOT / "webui" / "translations" / "zh" / "LC_MESSAGES" / "messages.po"
+    with catalogue.open("rb") as file:
+        familiar = [str(text.id) for text in read_po(file) if "\u4f60" in str(text.string)]
+    assert familiar == []
+    templates = (ROOT / "webui" / "templates").glob("*.html")
+    assert [path.name for path in templates if "refusal.hint" in path.read_text("utf-8")] == []
