@@ -163,6 +163,14 @@ class Engine(ABC):
         """
         return ()
 
+    def beginning(self) -> Metrics:
+        """Finite figures of the state before the first step, kept at step 0.
+
+        Asked once of a run that begins, right before its first step, and of none that goes on; one
+        that is not asked makes the same works. May take long: call :attr:`pulse`.
+        """
+        return {}
+
     @abstractmethod
     def step(self) -> Metrics:
         """Do one unit of work; return finite figures worth plotting."""

@@ -90,10 +90,14 @@ class Params(BaseModel):
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure that steps report: its name in words, and in a sentence what it tells a beginner."""
+    """A figure that steps report: its name in words, and in a sentence what it tells a beginner.
+
+    ``roots``: it falls by powers of ten, so its curve shows square roots.
+    """
 
     label: str
     meaning: str
+    roots: bool = False
 
 
 @dataclass(frozen=True)

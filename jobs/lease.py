@@ -196,7 +196,8 @@ def report_resume(session: Session, hold: Hold, step: int | None) -> None:
     What earlier attempts measured and showed beyond it gives way: it is made again.
     """
     _touch(session, hold, how=_SHOW, resumed_from_step=step)
-    metrics.rewind(session, hold.job_id, step or 0)
+    # A run that begins anew measures what it begins from anew, too: the figures of step 0.
+    metrics.rewind(session, hold.job_id, -1 if step is None else step)
     frames.rewind(session, hold.job_id, step)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
+from math import copysign, sqrt
 
 from engines.kind import Figure, Kind
 from jobs.records import metrics
@@ -121,9 +122,12 @@ class Curve:
 
     def y(self, value: float) -> float:
         """Where a value stands, :data:`MARGIN` from either edge at most."""
-        low, high = self.low, self.high
-        share = (value - low) / (high - low) if high > low else 0.5
+        low, high = self._height(self.low), self._height(self.high)
+        share = (self._height(value) - low) / (high - low) if high > low else 0.5
         return HEIGHT - MARGIN - (HEIGHT - 2 * MARGIN) * share
+
+    def _height(self, value: float) -> float:
+        return copysign(sqrt(abs(value)), value) if self.figure.roots else value
 
     def _drawn(self) -> list[tuple[int, float]]:
         return [(self.column.steps[p], self.column.values[p]) for p in self.chosen]

@@ -98,6 +98,8 @@ class Run:
 
     def _make_step(self) -> None:
         self._trace.begin(self._step)
+        if not self._step:
+            self.telling.begun(self._engine.beginning())
         metrics = self._engine.step()
         self._step += 1
         self.telling.stepped(self._step, metrics)

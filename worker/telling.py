@@ -49,6 +49,14 @@ class Telling:
         log.info("at step %s of %s", step, engine.total_steps)
         self.progress()
 
+    def begun(self, metrics: Metrics) -> None:
+        """What the first step begins from is measured; steps take their time from here on."""
+        assert self._engine is not None
+        self._estimate = Estimate(self._engine.share(0))
+        if metrics:
+            self._metrics = metrics
+            self._points.add(0, metrics)
+
     def stepped(self, step: int, metrics: Metrics) -> None:
         """``step`` steps are done, the last of which measured ``metrics``."""
         assert self._engine is not None

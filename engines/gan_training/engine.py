@@ -38,8 +38,14 @@ READ_EVERY = {"cpu": 1, "cuda": 16}
 """Steps between looks at the figures: on a graphics card a look waits for all that it does."""
 
 LEARNING = N_("learning from the pictures, step {step} of {steps}")
-MEASURED = N_("learning from the pictures, step {step} of {steps}; nearness to the set {kid}")
+MEASURED = N_(
+    "learning from the pictures, step {step} of {steps}; distance to the set {kid}, at the start"
+    " {first}"
+)
 FIRST = N_("measuring how far noise is from the set, {seen} of {pictures} pictures")
+FIRST_OF_MODEL = N_(
+    "measuring how far the model that it begins from is from the set, {seen} of {pictures} pictures"
+)
 AGAIN = N_("measuring how near it is to the set after step {step}, {seen} of {pictures} pictures")
 CURVES = (*FIGURES, "gradient", "augmentation")
 """Figures of a step; ``augmentation`` is ADA's probability."""
@@ -81,10 +87,14 @@ class GanTraining(Engine):
         values: dict[str, Any] = {"step": self._step, "steps": self.total_steps}
         if self.evaluation.looked is not None:
             looked = dict(zip(("seen", "pictures"), self.evaluation.looked, strict=True))
-            return Phase(AGAIN, {**values, **looked}) if self._step else Phase(FIRST, looked)
+            if self._step:
+                return Phase(AGAIN, {**values, **looked})
+            return Phase(FIRST_OF_MODEL if self.params.init_from else FIRST, looked)
         if not self.evaluation.curve:
             return Phase(LEARNING, values)
-        return Phase(MEASURED, {**values, "kid": f"{self.evaluation.curve[-1].value:.4f}"})
+        ends = self.evaluation.curve[-1], self.evaluation.curve[0]
+        now, first = (f"{point.value:.3g}" for point in ends)
+        return Phase(MEASURED, {**values, "kid": now, "first": first})
 
     @property
     def fitted(self) -> tuple[str, int] | None:
@@ -109,10 +119,14 @@ class GanTraining(Engine):
         """What goes wrong, in words."""
         return self.guard.notices(self._step)
 
+    def beginning(self) -> Metrics:
+        """How far from the set the maker is before it has learned anything."""
+        return {"kid": self._measure()}
+
     def step(self) -> Metrics:
         """Learn from the next batch; measure, and keep what is good, where that is due."""
         if self._step == 0 and not self.evaluation.curve:
-            self._measure()
+            self.beginning()
         batch = self._loader.batch(self._step)
         if not self._sized:
             self._find_what_fits(batch)

@@ -8,6 +8,7 @@ FIGURES = {
     "kid": Figure(
         N_("Distance to the set (KID)"),
         N_("How far the made pictures are from the set: 0 is like it, and lower is better."),
+        roots=True,
     ),
     "loss_maker": Figure(
         N_("Loss of the making network"),

@@ -50,9 +50,9 @@ def test_a_run_ends_with_its_progress_at_the_total_and_a_result_first(
 def test_metrics_are_finite_and_phases_can_be_said_at_every_step(kind: str) -> None:
     engine = tiny.engine(kind)
     total = engine.total_steps
-    for _ in range(total):
-        metrics = engine.step()
-        assert metrics
+    for step in range(total + 1):
+        metrics = engine.step() if step else engine.beginning()
+        assert metrics or not step
         # What is not declared has no name in words on the page.
         assert metrics.keys() <= KINDS[kind].figures.keys()
         assert all(math.isfinite(figure) for figure in metrics.values())
@@ -103,6 +103,7 @@ def test_previews_and_saved_states_do_not_change_the_run(
     kind: str, finished: dict[str, Engine], tmp_path: Path
 ) -> None:
     engine = tiny.engine(kind)
+    engine.beginning()
     for _ in range(engine.total_steps):
         engine.preview()
         for of in KINDS[kind].snapshots:

@@ -377,17 +377,25 @@ def test_the_outputs_are_what_was_best_and_say_what_was_measured(tmp_path: Path)
     assert all(torch.equal(engine.best[name], model.generator[name]) for name in engine.best)
 
 
-def test_the_measurement_before_the_first_step_is_told_with_how_far_it_is() -> None:
-    engine = _engine(steps=1)
+@pytest.mark.parametrize(("begun_from", "words"), [(None, "noise"), (MODEL, "the model")])
+def test_what_is_measured_before_the_first_step_is_told_as_it_goes_and_afterwards(
+    begun_from: str | None, words: str, trained: dict[str, Path]
+) -> None:
+    engine = _engine({MODEL: trained["plain"]}, steps=1, init_from=begun_from)
     phases = []
     engine.pulse = lambda: phases.append(engine.phase)
-    engine.step()
-    first = [said.values for said in phases if "noise" in said.text]
+    begun = engine.beginning()
+    first = [said.values for said in phases if words in said.text]
     seen = [values["seen"] for values in first]
     assert seen[0] == 0
     assert seen == sorted(seen)
     assert seen[-1] == first[-1]["pictures"] == 8 + len(engine.pictures)
+    engine.step()
+    before, after = engine.evaluation.curve
+    assert (before.step, begun) == (0, {"kid": before.value})
     assert "learning" in engine.phase.text
+    told = [engine.phase.values[name] for name in ("first", "kid")]
+    assert told == [f"{point.value:.3g}" for point in (before, after)]
 
 
 def test_once_memory_ran_out_the_largest_batch_that_fits_is_known(

@@ -15,6 +15,7 @@ from jobs import service, snapshots
 from jobs.database import Database
 from jobs.ids import new_id
 from jobs.models import Dataset, Event
+from jobs.records import metrics
 from jobs.settings import Settings
 from jobs.storage import Storage
 from tests.commissions import Studio
@@ -41,6 +42,9 @@ def test_a_model_asked_for_comes_once_also_when_its_runner_is_killed(
         order = service.Order("gan_training", {"dataset": str(dataset), **TINY, **MEASURED})
         job_id = service.submit(session, studio.owner, order, studio.settings).id
     saved_once(studio, job_id)
+    with studio.database.begin() as session:
+        measured = metrics.read(session, job_id)
+    assert (measured["kid"].steps[0], measured["loss_maker"].steps[0]) == (0, 1)
     runner = runner_of(studio, job_id)
     os.kill(runner, signal.SIGSTOP)
     for of in snapshots.WAYS:

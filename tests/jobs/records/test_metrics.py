@@ -92,18 +92,18 @@ def test_a_chunk_that_grows_is_written_over_and_asks_for_the_next_when_it_is_lar
 def test_what_was_measured_beyond_the_step_of_a_resume_gives_way(
     workshop: Database, ada: Studio, hold: Hold, resumed_from: int | None
 ) -> None:
-    for first, last in ((1, 10), (11, 20), (21, 30)):
+    for first, last in ((0, 10), (11, 20), (21, 30)):
         keep(workshop, hold, measured(first, last))
     with workshop.begin() as session:
         lease.stop(session, hold, State.QUEUED, Reason.WORKER_STOPPED, 1.0)
     second = claimed(ada)
     with workshop.begin() as session:
         lease.report_resume(session, second, resumed_from)
-    start = resumed_from or 0
+    start = -1 if resumed_from is None else resumed_from
     kept = read(workshop, hold)
-    assert (points(kept) if kept else []) == true(1, start)
+    assert (points(kept) if kept else []) == true(0, start)
     keep(workshop, second, measured(start + 1, 33))
-    assert points(read(workshop, hold)) == true(1, 33)
+    assert points(read(workshop, hold)) == true(0, 33)
 
 
 def test_an_outlived_attempt_measures_nothing_any_more(workshop: Database, hold: Hold) -> None:
