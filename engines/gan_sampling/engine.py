@@ -11,7 +11,7 @@ from torch import Tensor
 
 from engines import film, pictures
 from engines.engine import Engine, InputError, Inputs, Metrics, Output, Phase
-from engines.gan_sampling.kind import GAN_SAMPLING, GanSamplingParams, way_text
+from engines.gan_sampling.kind import GAN_SAMPLING, GanSamplingParams, file_name, way_text
 from engines.gan_sampling.latents import between, latent
 from engines.gan_sampling.sheet import sheet
 from engines.gan_training.config import ModelConfig, ModelError
@@ -63,7 +63,8 @@ class GanSampling(Engine):
     @torch.inference_mode()
     def step(self) -> Metrics:
         """Draw the next pictures. The figure is their variety: the mean deviation of a level from
-        its place's mean over them, 0 where all are alike, at most half of full brightness."""
+        its place's mean over them, 0 where all are alike, at most half of full brightness; one
+        alone has none."""
         first = self._step * BATCH
         numbers = range(first, min(first + BATCH, self._count))
         drawn = []
@@ -73,6 +74,8 @@ class GanSampling(Engine):
         together = torch.cat(drawn)
         self._keep(numbers, together)
         self._step += 1
+        if len(numbers) < 2:
+            return {}
         return {"variety": float(together.float().std(0, correction=0).mean() / 255)}
 
     def preview(self) -> Image.Image:
@@ -140,10 +143,9 @@ class GanSampling(Engine):
         return between(vectors[0], vectors[1], frame / self.params.frames)
 
     def _single(self, position: int) -> Output:
-        way = way_text(self._ways[position])
-        name = way.replace("/", "~").replace(":", "-")
+        way = self._ways[position]
         picture = Image.fromarray(self._pictures[position].numpy())
-        return Output("result", f"{name}.png", picture, facts={"sample": way})
+        return Output("result", file_name(way), picture, facts={"sample": way_text(way)})
 
 
 def _loaded(id_: str, inputs: Inputs, device: torch.device) -> tuple[ModelConfig, torch.nn.Module]:
@@ -174,7 +176,10 @@ def _labels(params: GanSamplingParams, config: ModelConfig) -> list[int]:
             message = f"The model knows no style {params.label!r}. It knows: {known}."
             raise InputError("/label", message, N_("Choose one of the styles it knows."))
         return [config.labels.index(params.label)]
-    return [0] if params.mode == "film" else list(range(len(config.labels)))
+    many = len(config.labels)
+    if params.near or params.mode == "film":
+        return [params.turn % many]
+    return list(range(many))
 
 
 def _refuse_too_many(params: GanSamplingParams, config: ModelConfig) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 from annotated_types import MaxLen
@@ -20,19 +21,25 @@ Seed = Annotated[int, Field(ge=0, le=MOST_SEED)]
 @dataclass(frozen=True)
 class Link:
     """One step of the way to a sample: the draw ``seed``:``position``, ``spread`` away from
-    where the way had come to; the first link starts with it (spread 1)."""
+    where the way had come to; the first link starts with it (spread 1).
+
+    Of the first link ``turn`` is the sample's place among pictures that took styles in turn, where
+    that is not ``position``.
+    """
 
     spread: float
     seed: int
     position: int
+    turn: int | None = None
 
 
 def parse_way(text: str) -> tuple[Link, ...]:
     """The links of ``7:12`` (sample 12 of seed 7) or ``7:12/0.3:0:4`` (its neighbour 4 of seed 0
-    at spread 0.3), and so on; ValueError in words."""
+    at spread 0.3), and so on, also as a picture's file is named; ValueError in words."""
     try:
-        first, *more = text.split("/")
-        links = [_link(f"1:{first}"), *map(_link, more)]
+        first, *more = _unnamed(text).split("/")
+        where, at, turn = first.partition("@")
+        links = [_link(f"1:{where}", int(turn) if at else None), *map(_link, more)]
     except ValueError:
         raise ValueError(
             "write the seed and the position of a sample, like 7:12, as its picture is named"
@@ -42,12 +49,26 @@ def parse_way(text: str) -> tuple[Link, ...]:
     return tuple(links)
 
 
-def _link(text: str) -> Link:
+def _link(text: str, turn: int | None = None) -> Link:
     spread, seed, position = text.split(":")
-    link = Link(float(spread), int(seed), int(position))
+    link = Link(float(spread), int(seed), int(position), turn)
     if not (0 <= link.spread <= 1 and 0 <= link.seed <= MOST_SEED and 0 <= link.position < 4096):
         raise ValueError
+    if not 0 <= (turn or 0) < 4096:
+        raise ValueError
     return link
+
+
+def file_name(way: tuple[Link, ...]) -> str:
+    """What the picture of a way is called."""
+    return way_text(way).replace("/", "~").replace(":", "-") + ".png"
+
+
+def _unnamed(text: str) -> str:
+    """The way that a file of :func:`file_name` is named by; a way that is none stays."""
+    text = text.removesuffix(".png")
+    # The dash of 1e-05 is no separator.
+    return text if ":" in text else re.sub("(?<!e)-", ":", text).replace("~", "/")
 
 
 class GanSamplingParams(Params):
@@ -107,7 +128,7 @@ class GanSamplingParams(Params):
         max_length=400,
         title=N_("Near this sample"),
         description=N_(
-            "Seed and position of a sample you like, such as 7:12, as its picture is named: the"
+            "Seed and position of a sample you like, such as 7:12, or the name of its picture: the"
             " first is that sample, the others are its neighbours."
         ),
     )
@@ -124,7 +145,7 @@ class GanSamplingParams(Params):
         title=N_("Style"),
         description=N_(
             "For a model that knows styles: the one to draw in. Left open, pictures take them in"
-            " turn and a film keeps to the first."
+            " turn, neighbours keep to that of their sample, and a film to the first."
         ),
     )
     columns: int = Field(
@@ -138,6 +159,7 @@ class GanSamplingParams(Params):
         24,
         ge=2,
         le=240,
+        validate_default=True,
         title=N_("Frames from one picture to the next"),
         description=N_("More makes the film slower and smoother."),
     )
@@ -200,12 +222,22 @@ class GanSamplingParams(Params):
         chosen = parse_way(self.near)
         return chosen if position == 0 else (*chosen, Link(self.spread, self.seed, position))
 
+    @property
+    def turn(self) -> int:
+        """Where in the row of styles the first picture stands: neighbours stay where their sample
+        stood."""
+        if not self.near:
+            return 0
+        first = parse_way(self.near)[0]
+        return first.position if first.turn is None else first.turn
+
 
 def way_text(way: tuple[Link, ...]) -> str:
     """A way as the text that :func:`parse_way` reads."""
     first, *more = way
+    turn = "" if first.turn is None else f"@{first.turn}"
     parts = [f"{link.spread!r}:{link.seed}:{link.position}" for link in more]
-    return "/".join([f"{first.seed}:{first.position}", *parts])
+    return "/".join([f"{first.seed}:{first.position}{turn}", *parts])
 
 
 def more_like(params: Mapping[str, Any], position: int) -> dict[str, Any] | None:
@@ -214,6 +246,8 @@ def more_like(params: Mapping[str, Any], position: int) -> dict[str, Any] | None
     way = known.way(position)
     if known.mode != "pictures" or len(way) >= MOST_LINKS:
         return None
+    if known.seeds and position and not known.label:
+        way = (replace(way[0], turn=position),)
     kept = {"model": known.model, "truncation": known.truncation, "label": known.label}
     return {**kept, "near": way_text(way), "spread": known.spread}
 
@@ -230,7 +264,10 @@ GAN_SAMPLING = Kind(
     figures={
         "variety": Figure(
             N_("Variety"),
-            N_("How much the pictures drawn together differ: 0 where all are alike."),
+            N_(
+                "How much the pictures drawn together differ: 0 where all are alike. In a film they"
+                " are neighbours."
+            ),
         )
     },
 )

@@ -15,7 +15,14 @@ from pydantic import ValidationError
 from engines import film, pictures
 from engines.engine import InputError, Inputs
 from engines.gan_sampling.engine import GanSampling
-from engines.gan_sampling.kind import GanSamplingParams, Link, more_like, parse_way, way_text
+from engines.gan_sampling.kind import (
+    GanSamplingParams,
+    Link,
+    file_name,
+    more_like,
+    parse_way,
+    way_text,
+)
 from engines.gan_sampling.latents import between, latent
 from engines.gan_training.model_file import load_model
 from engines.gan_training.networks import build_generator, load_into
@@ -100,10 +107,32 @@ def test_more_like_a_neighbour_reaches_that_very_neighbour() -> None:
     assert more_like(sheet.model_dump(mode="json"), 3) is None
 
 
-def test_ways_are_read_as_they_are_written() -> None:
-    way = (Link(1.0, 7, 12), Link(0.3, 0, 4), Link(0.123456, 2, 0))
-    assert parse_way(way_text(way)) == way
-    for wrong in ("7", "7:", "a:b", "7:-1", "7:1/2:0:0", "7:1/0.3:0", "7:5000", "nan:1"):
+@pytest.mark.parametrize("chosen", [{"seed": 7, "count": 5}, {"seeds": [3, 9, 4, 0, 8]}])
+def test_neighbours_of_a_picture_that_took_its_style_in_turn_keep_to_that_style(
+    chosen: dict[str, Any],
+) -> None:
+    fourth = list(_made(**chosen).values())[4]  # of the second of three styles
+    more = more_like({"model": MODEL, **chosen}, 4)
+    assert more is not None
+    near = list(_made(**more, count=2).values())
+    assert np.array_equal(near[0], fourth)
+    engine = _engine(**more, count=2)
+    assert [STYLES[label] for label in engine._labels] == [STYLES[1]]
+    again = more_like({**more, "count": 2, "seed": 6}, 1)
+    assert again is not None
+    assert np.array_equal(next(iter(_made(**again, count=1).values())), near_of(more, 6))
+
+
+def near_of(more: dict[str, Any], seed: int) -> np.ndarray:
+    """The first neighbour that ``more`` makes with a seed."""
+    return list(_made(**more, seed=seed, count=2).values())[1]
+
+
+def test_ways_are_read_as_they_are_written_and_as_pictures_are_named() -> None:
+    way = (Link(1.0, 7, 12), Link(0.3, 0, 4), Link(1e-05, 2, 0))
+    for each in (way, (Link(1.0, 7, 0, 5), *way[1:]), way[:1]):
+        assert parse_way(way_text(each)) == parse_way(file_name(each)) == each
+    for wrong in ("7", "7:", "a:b", "7:-1", "7:1/2:0:0", "7:1/0.3:0", "7:5000", "nan:1", "7:1@x"):
         with pytest.raises(ValueError, match="like 7:12"):
             parse_way(wrong)
     with pytest.raises(ValueError, match="at most 8"):
@@ -166,6 +195,7 @@ def test_the_variety_of_a_step_is_told_and_is_none_where_all_are_alike() -> None
     told = varied.step()["variety"]
     pictures = varied.state().tensors["pictures"].double()
     assert told == pytest.approx(float(pictures.std(0, correction=0).mean()) / 255, rel=1e-4)
+    assert _engine(count=1).step() == {}
 
 
 @pytest.mark.parametrize("mode", ["pictures", "grid", "film"])
@@ -242,6 +272,7 @@ def test_more_pictures_than_a_sheet_holds_are_refused_with_what_fits(tmp_path: P
         ({"mode": "film", "count": 1}, "count"),
         ({"mode": "film", "seeds": [3]}, "seeds"),
         ({"mode": "film", "count": 200, "frames": 100}, "frames"),
+        ({"mode": "film", "count": 200}, "frames"),
         ({"seeds": [3, 3]}, "seeds"),
         ({"seeds": [3], "near": "1:1"}, "near"),
         ({"near": "the second"}, "near"),
