@@ -19,6 +19,7 @@ from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -116,7 +117,7 @@ def _copied(network: nn.Module) -> nn.Module:
 
 
 def _steps(pack: Path, rounds: int) -> list[Row]:
-    engine = _engine(pack, batch=BATCH, width=WIDTH, resolution=RESOLUTION)
+    engine = untroubled(pack, batch=BATCH, width=WIDTH, resolution=RESOLUTION)
     engine.step()  # measures the set once, which no later step does
     textbook, matrix = Textbook(engine), torch.randn(MATRIX, MATRIX)
     with FlopCounterMode(display=False) as counted:
@@ -150,7 +151,7 @@ def _loading(engine: GanTraining) -> float:
 def _checkpoints(pack: Path, folder: Path) -> list[Row]:
     """Share of a long run that checkpoints take: a checkpoint's cost, and how long the runner then
     waits for the next."""
-    engine = _engine(pack, batch=BATCH, width=WIDTH, resolution=RESOLUTION)
+    engine = untroubled(pack, batch=BATCH, width=WIDTH, resolution=RESOLUTION)
     engine.step()
     shares = []
     for _ in range(CHECKPOINTS):
@@ -164,7 +165,7 @@ def _checkpoints(pack: Path, folder: Path) -> list[Row]:
 
 def _memory(pack: Path) -> list[Row]:
     """What the memory of a small run grows by, from step 200 to step 2,000."""
-    engine = _engine(pack, batch=4, width=4, resolution=32)
+    engine = untroubled(pack, batch=4, width=4, resolution=32)
     for _ in range(200):
         engine.step()
     before = _resident()
@@ -174,7 +175,8 @@ def _memory(pack: Path) -> list[Row]:
     return [Row(f"GAN: memory grown from step 200 to {LONG}", grown, "MiB", "flat")]
 
 
-def _engine(pack: Path, **params: int) -> GanTraining:
+def untroubled(pack: Path, **params: Any) -> GanTraining:
+    """A training on ``pack`` that has nothing to do beside its steps, on the CPU."""
     known = GanTrainingParams(
         dataset=SET,
         steps=100_000,

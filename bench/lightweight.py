@@ -27,11 +27,8 @@ from statistics import median
 
 import torch
 
-from bench.gan_training import SET, write_set
+from bench.gan_training import untroubled, write_set
 from bench.rows import Row, markdown, seconds
-from engines.engine import Inputs
-from engines.gan_training.engine import GanTraining
-from engines.gan_training.kind import GanTrainingParams
 
 RESOLUTION, WIDTH, BATCH = 64, 64, 8
 PENALTY_EVERY = 4
@@ -78,8 +75,8 @@ class _Ours:
     """Four steps of `light`, the penalty in one of them."""
 
     def __init__(self, pack: Path) -> None:
-        params = GanTrainingParams(
-            dataset=SET,
+        self._engine = untroubled(
+            pack,
             architecture="light",
             resolution=RESOLUTION,
             width=WIDTH,
@@ -87,13 +84,7 @@ class _Ours:
             loss="hinge",
             r1=10,
             r1_interval=PENALTY_EVERY,
-            augmentation="none",
-            steps=100_000,
-            kid_every=100_000,
-            kid_samples=8,
-            samples_every=100_000,
         )
-        self._engine = GanTraining(params, Inputs({SET: pack}, pack.parent), torch.device("cpu"))
         pair = self._engine.pair
         self.millions = (
             sum(

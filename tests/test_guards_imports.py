@@ -23,6 +23,7 @@ FORBIDDEN = {
     "worker": ("webui", "atelier", "migrations", "flask", "werkzeug"),
     "migrations": ("webui", "worker", "atelier", "engines"),
 }
+ENGINES = python_files("engines")
 # The command line knows a studio over HTTP alone; Settings tells it where that studio is.
 OVER_HTTP = ("jobs", "engines", "worker", "webui", "migrations", "sqlalchemy", *HEAVY)
 
@@ -47,6 +48,15 @@ def test_what_must_stay_light_knows_only_the_light_side_of_the_engines(package: 
         if within(name, "engines") and not LIGHT_ENGINES.fullmatch(name)
     }
     assert wrong == set()
+
+
+def test_no_modules_of_the_engines_name_each_other_in_a_circle() -> None:
+    paths = {shown(path).removesuffix(".py").replace("/", "."): path for path in ENGINES}
+    known = {name: imported(path) & paths.keys() for name, path in paths.items()}
+    while ends := [name for name, names in known.items() if not names & known.keys()]:
+        for name in ends:
+            del known[name]
+    assert known == {}
 
 
 def test_the_client_and_the_command_line_know_a_studio_over_http_alone() -> None:

@@ -1,28 +1,14 @@
 // Comfort for forms that work without it: drop and bring pictures at once with their upload's
 // progress, sliders beside numbers, and the chosen preset's values as what an open field means.
 
-const form = document.querySelector("form.maker");
-const csrf = form.querySelector('[name="csrf_token"]').value;
+import { takeDrops, upload } from "./upload.js";
 
-function upload(file, onProgress) {
-  return new Promise((resolve, reject) => {
-    const request = new XMLHttpRequest();
-    const body = new FormData();
-    body.append("file", file);
-    request.open("POST", "/api/v1/files");
-    request.setRequestHeader("X-CSRF-Token", csrf);
-    request.setRequestHeader("Accept", "application/json");
-    request.responseType = "json";
-    request.upload.addEventListener("progress", (event) => {
-      if (event.lengthComputable) onProgress((100 * event.loaded) / event.total);
-    });
-    request.addEventListener("load", () => {
-      if (request.status === 201) resolve(request.response);
-      else reject(new Error(request.response?.detail ?? form.dataset.refused));
-    });
-    request.addEventListener("error", () => reject(new Error(form.dataset.refused)));
-    request.send(body);
-  });
+const form = document.querySelector("form.maker");
+
+function send(file, onProgress) {
+  const body = new FormData();
+  body.append("file", file);
+  return upload(form, "/api/v1/files", body, onProgress);
 }
 
 function say(field, text) {
@@ -76,7 +62,7 @@ async function bring(field, files) {
   for (const file of files) {
     bar.value = 0;
     try {
-      hang(field, await upload(file, (percent) => { bar.value = percent; }));
+      hang(field, await send(file, (percent) => { bar.value = percent; }));
     } catch (refused) {
       say(field, `${file.name}: ${refused.message}`);
     }
@@ -84,27 +70,13 @@ async function bring(field, files) {
   bar.hidden = true;
 }
 
-function takeDrops(field) {
-  const carriesFiles = (event) => event.dataTransfer?.types.includes("Files");
-  field.addEventListener("dragover", (event) => {
-    if (!carriesFiles(event)) return;
-    event.preventDefault();
-    field.classList.add("over");
-  });
-  field.addEventListener("dragleave", () => field.classList.remove("over"));
-  field.addEventListener("drop", (event) => {
-    if (!carriesFiles(event)) return;
-    event.preventDefault();
-    field.classList.remove("over");
-    const many = field.querySelector(".wall").dataset.many === "yes";
-    bring(field, [...event.dataTransfer.files].slice(0, many ? undefined : 1));
-  });
-}
-
 function takePictures(field) {
   const input = field.querySelector('input[type="file"]');
   if (!input) return;
-  takeDrops(field);
+  takeDrops(field, (transfer) => {
+    const many = field.querySelector(".wall").dataset.many === "yes";
+    bring(field, [...transfer.files].slice(0, many ? undefined : 1));
+  });
   input.addEventListener("change", async () => {
     const files = [...input.files];
     input.value = ""; // it is sent now, not with the form

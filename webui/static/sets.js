@@ -2,31 +2,18 @@
 // it the same forms are sent as they stand.
 
 import { poll, refreshParts } from "./polling.js";
+import { takeDrops, upload } from "./upload.js";
 
 const POLL_MS = 1_000;
 
 function send(form, files, onProgress) {
-  return new Promise((resolve, reject) => {
-    const request = new XMLHttpRequest();
-    const body = new FormData();
-    for (const name of ["parent", "name", "licence"]) {
-      const value = form.elements.namedItem(name)?.value;
-      if (value) body.append(name, value);
-    }
-    for (const { file, path } of files) body.append("file", file, path);
-    request.open("POST", "/api/v1/datasets");
-    request.setRequestHeader("X-CSRF-Token", form.elements.namedItem("csrf_token").value);
-    request.responseType = "json";
-    request.upload.addEventListener("progress", (event) => {
-      if (event.lengthComputable) onProgress((100 * event.loaded) / event.total);
-    });
-    request.addEventListener("load", () => {
-      if (request.status === 201) resolve(request.response);
-      else reject(new Error(request.response?.detail ?? form.dataset.refused));
-    });
-    request.addEventListener("error", () => reject(new Error(form.dataset.refused)));
-    request.send(body);
-  });
+  const body = new FormData();
+  for (const name of ["parent", "name", "licence"]) {
+    const value = form.elements.namedItem(name)?.value;
+    if (value) body.append(name, value);
+  }
+  for (const { file, path } of files) body.append("file", file, path);
+  return upload(form, "/api/v1/datasets", body, onProgress);
 }
 
 // A folder is read in pieces: the browser hands out at most a hundred entries at a time.
@@ -89,20 +76,7 @@ async function bring(form, gathering) {
 }
 
 function take(form) {
-  const place = form.querySelector(".drop");
-  const carriesFiles = (event) => event.dataTransfer?.types.includes("Files");
-  place.addEventListener("dragover", (event) => {
-    if (!carriesFiles(event)) return;
-    event.preventDefault();
-    place.classList.add("over");
-  });
-  place.addEventListener("dragleave", () => place.classList.remove("over"));
-  place.addEventListener("drop", (event) => {
-    if (!carriesFiles(event)) return;
-    event.preventDefault();
-    place.classList.remove("over");
-    bring(form, dropped(event.dataTransfer));
-  });
+  takeDrops(form.querySelector(".drop"), (transfer) => bring(form, dropped(transfer)));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     bring(form, Promise.resolve(chosen(form)));
