@@ -30,7 +30,7 @@ from engines.gan_training.guard import KEPT_EVERY, Guard, spread
 from engines.gan_training.history import History
 from engines.gan_training.kind import GAN_TRAINING, GanTrainingParams
 from engines.gan_training.lesson import FIGURES, Lesson
-from engines.gan_training.pair import Pair, cloned, copy_all, prefixed
+from engines.gan_training.pair import cloned, copy_all, prefixed
 from engines.kind import N_, Params, Snapshot
 from engines.state import State, StateError, same_params
 
@@ -47,6 +47,9 @@ FIRST_OF_MODEL = N_(
     "measuring how far the model that it begins from is from the set, {seen} of {pictures} pictures"
 )
 AGAIN = N_("measuring how near it is to the set after step {step}, {seen} of {pictures} pictures")
+REPORTING = N_(
+    "comparing what it makes with every picture of the set, {seen} of {pictures} looked at"
+)
 CURVES = (*FIGURES, "gradient", "augmentation")
 """Figures of a step; ``augmentation`` is ADA's probability."""
 
@@ -64,7 +67,7 @@ class GanTraining(Engine):
         self.pictures = beginning.pictures(params, inputs, lambda: self.pulse())
         begun = beginning.model(params, inputs)
         self.config = beginning.config(params, self.pictures, begun)
-        self.pair = Pair(params, self.config, device, begun)
+        self.pair = beginning.pair(params, self.config, device, begun)
         self._loader = Loader(self.pictures, params.batch, params.mirror, params.seed)
         usual = variety.usual(self.pictures, params.conditional)
         self._lesson = Lesson(params, self.config, usual, 2**inputs.smaller)
@@ -87,6 +90,8 @@ class GanTraining(Engine):
         values: dict[str, Any] = {"step": self._step, "steps": self.total_steps}
         if self.evaluation.looked is not None:
             looked = dict(zip(("seen", "pictures"), self.evaluation.looked, strict=True))
+            if self.evaluation.reporting:
+                return Phase(REPORTING, looked)
             if self._step:
                 return Phase(AGAIN, {**values, **looked})
             return Phase(FIRST_OF_MODEL if self.params.init_from else FIRST, looked)
@@ -155,17 +160,12 @@ class GanTraining(Engine):
 
     def outputs(self) -> Iterable[Output]:
         """The grid of the best model, the model, its curves and reports."""
-        return works.of(self)
+        return works.of(self._run())
 
     def snapshot(self, of: Snapshot) -> Output | None:
         """The average maker of now, or the one that was nearest to the set once that is measured,
         with the judge."""
-        return works.snapshot(self, of)
-
-    @property
-    def steps_done(self) -> int:
-        """How many batches are learned from."""
-        return self._step
+        return works.snapshot(self._run(), of)
 
     def state(self) -> State:
         """Networks, optimisers, averages, the state to roll back to, the best model, the curves."""
@@ -207,6 +207,22 @@ class GanTraining(Engine):
             raise StateError(f"the state lacks or garbles {missing}") from missing
         self.pair.set_rate(self.guard.rate)
         self._step = state.step
+
+    def _run(self) -> works.Run:
+        return works.Run(
+            self.params,
+            self.inputs,
+            self.config,
+            len(self.pictures),
+            self.pair,
+            self.best,
+            self._step,
+            self.evaluation,
+            self.history,
+            self.guard,
+            self.measured,
+            self.pulse,
+        )
 
     def _due(self, every: int) -> bool:
         return self._step % every == 0 or self._step == self.total_steps

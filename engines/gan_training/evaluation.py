@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -49,13 +50,19 @@ class Evaluation:
         chosen = torch.randperm(len(pictures), generator=generator(params.seed, "compared", 0))
         self._chosen = chosen[:MOST_REAL].sort().values.numpy()
         self._pictures = pictures
-        self._wishes = samples.wishes(config, params.kid_samples, params.seed, "measured")
+        often = None
+        if config.conditional and pictures.labels is not None:
+            # As in the set: its mixture of labels is part of what is measured.
+            often = np.bincount(pictures.labels, minlength=len(config.labels))
+        self._wishes = samples.wishes(config, params.kid_samples, params.seed, "measured", often)
         self._network: FeatureNetwork | None = None
         self._real: Tensor | None = None
         self.curve: list[Point] = []
         self.best: Point | None = None
         self.looked: tuple[int, int] | None = None
         """In the measurement that is under way, pictures looked at and to be looked at."""
+        self.reporting = False
+        """Whether that is the last one, of the finished model."""
 
     @property
     def facts(self) -> Mapping[str, Any]:
@@ -88,19 +95,24 @@ class Evaluation:
         return -last.value if last and innovation.settled(self._params, last.step) else None
 
     def report(self, maker: nn.Module, pulse: Callable[[], None]) -> Report:
-        """All that is measured of a finished model; ``maker`` holds its weights."""
+        """All that is measured of a finished model; ``maker`` holds its weights. Copies are looked
+        for among all pictures of the set, also mirrored where training mirrored them."""
+        unseen = 2 * len(self._wishes.z) + (len(self._chosen) if self._real is None else 0)
+        ways = (False, True) if self._params.mirror else (False,)
+        self.looked, self.reporting = (0, unseen + len(ways) * len(self._pictures)), True
         made, real = self._points(self._made(maker), sets.SIDE, pulse), self._real_points(pulse)
         copies = sets.memorised(
             self._points(self._made(maker), sets.COPY_SIDE, pulse),
-            self._points(self._compared(), sets.COPY_SIDE, pulse),
+            *(self._points(self._all(way), sets.COPY_SIDE, pulse) for way in ways),
         )
-        return Report(made, real, copies, self._entropy(made, real))
+        self.looked, self.reporting = None, False
+        return Report(made, real, copies, self._entropy(made, real), len(self._pictures))
 
     def pairs(self, maker: nn.Module, report: Report, most: int) -> tuple[Pixels, Pixels]:
         """The ``most`` made pictures nearest to a training picture, nearest first, and those."""
         order = report.copies.ratios.argsort(stable=True)[:most]
         made = torch.cat(list(samples.made(maker, self._wishes.of(order))))
-        near = self._pictures.images[self._chosen[report.copies.nearest[order].numpy()]]
+        near = self._pictures.images[report.copies.nearest[order].numpy()]
         return samples.as_bytes(made), near
 
     def state(self) -> dict[str, Any]:
@@ -122,6 +134,11 @@ class Evaluation:
     def _compared(self) -> Iterator[Pixels]:
         for begin in range(0, len(self._chosen), sets.BATCH):
             yield self._pictures.images[self._chosen[begin : begin + sets.BATCH]]
+
+    def _all(self, mirrored: bool) -> Iterator[Pixels]:
+        for begin in range(0, len(self._pictures), sets.BATCH):
+            part = self._pictures.images[begin : begin + sets.BATCH]
+            yield part[:, :, ::-1] if mirrored else part
 
     def _real_points(self, pulse: Callable[[], None]) -> Tensor:
         if self._real is None:
@@ -153,13 +170,15 @@ class Evaluation:
 
 
 class Report(NamedTuple):
-    """Measures of one model: points of made and real pictures, the copies among them, and the
-    share of the largest possible style entropy."""
+    """Measures of one model: points of made and real pictures, the copies among the made ones, the
+    share of the largest possible style entropy, and among how many pictures of the set copies were
+    looked for."""
 
     made: Tensor
     real: Tensor
     copies: sets.Memorised
     entropy: float | None
+    looked_through: int
 
     def figures(self) -> dict[str, Any]:
         """The figures as JSON; ``innovation`` is None for a set without labels."""
@@ -176,6 +195,7 @@ class Report(NamedTuple):
         return {
             "made": len(self.made),
             "compared": len(self.real),
+            "looked_through_for_copies": self.looked_through,
             "precision": precision,
             "recall": recall,
             "diversity": sets.diversity(self.made),

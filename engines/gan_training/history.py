@@ -18,12 +18,13 @@ POINTS = 1000
 class History:
     """The figures of every step, as means over equal stretches of the run.
 
-    A row holds the stretch's last step and the mean of each of ``names``.
+    A row holds the stretch's last step and the mean of each of ``names``. Where not every step is
+    told, a stretch ends with the first that is told after it; the run's last step ends the last.
     """
 
     def __init__(self, names: Sequence[str], total_steps: int) -> None:
         self.names = tuple(names)
-        self._stretch = math.ceil(total_steps / POINTS)
+        self._total, self._stretch = total_steps, math.ceil(total_steps / POINTS)
         self._rows: list[list[float]] = []
         self._sums, self._count = [0.0] * len(self.names), 0
 
@@ -31,7 +32,8 @@ class History:
         """Take in the figures after ``step`` steps, in the order of ``names``."""
         self._sums = [before + figure for before, figure in zip(self._sums, figures, strict=True)]
         self._count += 1
-        if step % self._stretch == 0:
+        ended = int(self._rows[-1][0]) if self._rows else 0
+        if step // self._stretch > ended // self._stretch or step == self._total:
             self._rows.append([float(step), *(total / self._count for total in self._sums)])
             self._sums, self._count = [0.0] * len(self.names), 0
 

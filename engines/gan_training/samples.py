@@ -36,10 +36,28 @@ class Wishes:
         return Wishes(self.z[chosen], None if self.labels is None else self.labels[chosen])
 
 
-def wishes(config: ModelConfig, n: int, seed: int, stream: str) -> Wishes:
-    """``n`` pictures, the same for (seed, stream); labels in turn where the maker takes them."""
+def wishes(
+    config: ModelConfig, n: int, seed: int, stream: str, often: NDArray[np.int64] | None = None
+) -> Wishes:
+    """``n`` pictures, the same for (seed, stream); where the maker takes labels each as ``often``
+    as its whole number (K,) says beside the others, else all alike."""
     z = torch.randn(n, config.latent, generator=generator(seed, stream, 0))
-    return Wishes(z, torch.arange(n) % len(config.labels) if config.conditional else None)
+    if not config.conditional:
+        return Wishes(z, None)
+    shares = np.ones(len(config.labels), np.int64) if often is None else often
+    return Wishes(z, torch.from_numpy(in_turn(shares, n)))
+
+
+def in_turn(often: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+    """(n,) labels in turn: of any first few each label has its share of them, as nearly as whole
+    pictures can. Where all come as ``often``, that is one after the other."""
+    taken, labels = np.zeros_like(often), np.empty(n, np.int64)
+    for position in range(n):
+        # Whole numbers: what is due first must not hang on rounding.
+        label = int(np.argmax((position + 1) * often - taken * often.sum()))
+        labels[position] = label
+        taken[label] += 1
+    return labels
 
 
 def fixed(config: ModelConfig, seed: int) -> Wishes:

@@ -4,60 +4,82 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 from PIL import Image
 from torch import Tensor, nn
 
 from engines import media
-from engines.engine import Output
+from engines.engine import Inputs, Output
 from engines.gan_training import drawing, events, samples
+from engines.gan_training.config import ModelConfig
 from engines.gan_training.drawing import Curve
+from engines.gan_training.evaluation import Evaluation, Report
+from engines.gan_training.guard import Guard
+from engines.gan_training.history import History
+from engines.gan_training.kind import GanTrainingParams
 from engines.gan_training.model_file import save_model
+from engines.gan_training.pair import Pair
 from engines.kind import Snapshot
 from engines.vision.sets import MEMORISED
-
-if TYPE_CHECKING:
-    from engines.gan_training.engine import GanTraining
-    from engines.gan_training.evaluation import Report
 
 PAIRS = 16
 """Made pictures that are nearest to a training picture, as shown."""
 
 
-def of(engine: GanTraining) -> Iterable[Output]:
+@dataclass(frozen=True)
+class Run:
+    """A training after ``step`` steps, as far as its works tell of it. ``best`` are the weights of
+    the maker that was nearest to the set of ``set_size`` pictures; ``measured`` names the figures
+    that mean something for its parameters."""
+
+    params: GanTrainingParams
+    inputs: Inputs
+    config: ModelConfig
+    set_size: int
+    pair: Pair
+    best: Mapping[str, Tensor]
+    step: int
+    evaluation: Evaluation
+    history: History
+    guard: Guard
+    measured: frozenset[str]
+    pulse: Callable[[], None]
+
+
+def of(run: Run) -> Iterable[Output]:
     """The works, the grid of samples first. The model is the one that was nearest to the set."""
-    maker = copy.deepcopy(engine.pair.average)
-    maker.load_state_dict(engine.best)
-    grid = samples.shown(maker, engine.config, engine.params.seed)
-    report = engine.evaluation.report(maker, engine.pulse)
-    figures = _figures(engine, report)
+    maker = copy.deepcopy(run.pair.average)
+    maker.load_state_dict(run.best)
+    grid = samples.shown(maker, run.config, run.params.seed)
+    report = run.evaluation.report(maker, run.pulse)
+    figures = _figures(run, report)
     yield Output("result", "samples.png", grid)
-    yield _model(engine, "model", engine.best, figures["best_step"], figures["best_kid"])
-    yield Output("report", "curves.png", _curves(engine))
-    yield Output("report", "nearest.png", _pairs(engine, maker, report))
-    path = engine.inputs.place("report.json")
+    yield _model(run, "model", run.best, figures["best_step"], figures["best_kid"])
+    yield Output("report", "curves.png", _curves(run))
+    yield Output("report", "nearest.png", _pairs(run, maker, report))
+    path = run.inputs.place("report.json")
     path.write_text(json.dumps(figures, indent=1, allow_nan=False))
     yield Output("report", path.name, path, "application/json")
-    yield _events(engine, grid)
+    yield _events(run, grid)
 
 
-def snapshot(engine: GanTraining, of: Snapshot) -> Output | None:
+def snapshot(run: Run, of: Snapshot) -> Output | None:
     """A model of a run that goes on; its name tells the step."""
     if of == "now":
-        step, maker = engine.steps_done, engine.pair.average.state_dict()
-        measured = [point.value for point in engine.evaluation.curve if point.step == step]
-        return _model(engine, f"model-step-{step}", maker, step, *measured[-1:])
-    best = engine.evaluation.best
+        step, maker = run.step, run.pair.average.state_dict()
+        measured = [point.value for point in run.evaluation.curve if point.step == step]
+        return _model(run, f"model-step-{step}", maker, step, *measured[-1:])
+    best = run.evaluation.best
     if best is None or not best.step:
         return None  # what was not taught yet is no best
-    return _model(engine, f"model-best-step-{best.step}", engine.best, best.step, best.value)
+    return _model(run, f"model-best-step-{best.step}", run.best, best.step, best.value)
 
 
 def _model(
-    engine: GanTraining,
+    run: Run,
     name: str,
     maker: Mapping[str, Tensor],
     step: int,
@@ -65,46 +87,46 @@ def _model(
 ) -> Output:
     origin = {
         "steps": step,
-        "pictures_seen": step * engine.params.batch,
-        **_source(engine),
-        "set_size": len(engine.pictures),
+        "pictures_seen": step * run.params.batch,
+        **_source(run),
+        "set_size": run.set_size,
         "kid": kid,
-        "innovation": engine.params.innovation,
+        "innovation": run.params.innovation,
     }
-    path = engine.inputs.place(f"{name}.safetensors")
-    config = replace(engine.config, origin=origin)
-    save_model(path, config, maker, engine.pair.judge.state_dict())
+    path = run.inputs.place(f"{name}.safetensors")
+    config = replace(run.config, origin=origin)
+    save_model(path, config, maker, run.pair.judge.state_dict())
     return Output("model", path.name, path, media.MODEL)
 
 
-def _source(engine: GanTraining) -> dict[str, str | None]:
+def _source(run: Run) -> dict[str, str | None]:
     """The hashes of the set and of the model that was begun from."""
-    params, hashes = engine.params, engine.inputs.hashes
+    params, hashes = run.params, run.inputs.hashes
     return {
         "set": hashes.get(params.dataset),
         "begun_from": hashes.get(params.init_from) if params.init_from else None,
     }
 
 
-def _figures(engine: GanTraining, report: Report) -> dict[str, Any]:
-    best = engine.evaluation.best
+def _figures(run: Run, report: Report) -> dict[str, Any]:
+    best = run.evaluation.best
     assert best is not None
     return {
-        **_source(engine),
-        "steps": engine.total_steps,
+        **_source(run),
+        "steps": run.params.steps,
         "best_step": best.step,
         "best_kid": best.value,
-        "kid": [point._asdict() for point in engine.evaluation.curve],
-        **engine.facts,
+        "kid": [point._asdict() for point in run.evaluation.curve],
+        **run.evaluation.facts,
         **report.figures(),
-        "rollbacks": engine.guard.rollbacks,
-        "notices": [notice.text.format(**notice.values) for notice in engine.notices()],
+        "rollbacks": run.guard.rollbacks,
+        "notices": [notice.text.format(**notice.values) for notice in run.guard.notices(run.step)],
     }
 
 
-def _curves(engine: GanTraining) -> Image.Image:
-    steps, curve = engine.history.steps(), engine.history.curve
-    kid = engine.evaluation.curve
+def _curves(run: Run) -> Image.Image:
+    steps, curve = run.history.steps(), run.history.curve
+    kid = run.evaluation.curve
     nearness = Curve(
         "95 % interval",
         *([getattr(point, name) for point in kid] for name in ("step", "value", "low", "high")),
@@ -120,9 +142,9 @@ def _curves(engine: GanTraining) -> Image.Image:
     )
 
 
-def _pairs(engine: GanTraining, maker: nn.Module, report: Report) -> Image.Image:
+def _pairs(run: Run, maker: nn.Module, report: Report) -> Image.Image:
     """The made pictures nearest to training pictures, nearest first: made, then training."""
-    made, near = engine.evaluation.pairs(maker, report, PAIRS)
+    made, near = run.evaluation.pairs(maker, report, PAIRS)
     captions = [
         f"{ratio:.2f} a copy?" if ratio < MEMORISED else f"{ratio:.2f}"
         for ratio in report.copies.ratios.sort(stable=True).values[:PAIRS].tolist()
@@ -130,12 +152,12 @@ def _pairs(engine: GanTraining, maker: nn.Module, report: Report) -> Image.Image
     return drawing.pairs(made, near, captions)
 
 
-def _events(engine: GanTraining, grid: Image.Image) -> Output:
-    path = engine.inputs.place("events.out.tfevents.0.atelier")
-    steps, kid = engine.history.steps(), engine.evaluation.curve
+def _events(run: Run, grid: Image.Image) -> Output:
+    path = run.inputs.place("events.out.tfevents.0.atelier")
+    steps, kid = run.history.steps(), run.evaluation.curve
     scalars = [
-        (f"training/{name}", steps, engine.history.curve(name)) for name in sorted(engine.measured)
+        (f"training/{name}", steps, run.history.curve(name)) for name in sorted(run.measured)
     ]
     scalars.append(("kid", [point.step for point in kid], [point.value for point in kid]))
-    events.write(path, scalars, ("samples", engine.total_steps, grid))
+    events.write(path, scalars, ("samples", run.params.steps, grid))
     return Output("report", path.name, path, "application/octet-stream")

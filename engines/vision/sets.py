@@ -145,9 +145,10 @@ def nearest(made: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
     return torch.cat([f.values for f in found]), torch.cat([f.indices for f in found])
 
 
-def memorised(made: Tensor, real: Tensor) -> Memorised:
+def memorised(made: Tensor, real: Tensor, mirrored: Tensor | None = None) -> Memorised:
     """Which of the (m, d) made points are copies of one of the (n, d) training points; both
-    embedded at :data:`COPY_SIDE`.
+    embedded at :data:`COPY_SIDE`. ``mirrored`` are those of the training pictures' mirror images,
+    where training showed them too: a copy of one is a copy of its picture.
 
     The ratio is a made picture's distance to its nearest training picture over the distance of
     that one to its own nearest other: about 1 for new works of the same hand, 0 for a copy,
@@ -157,6 +158,10 @@ def memorised(made: Tensor, real: Tensor) -> Memorised:
     if len(real) < 2:
         raise ValueError("one training picture has no neighbour to compare with")
     distances, indices = nearest(made, real)
+    if mirrored is not None:
+        others, otherwise = nearest(made, mirrored)
+        indices = torch.where(others < distances, otherwise, indices)
+        distances = torch.minimum(distances, others)
     ratios = distances / _neighbour_distances(real)[indices].clamp_min(1e-12)
     return Memorised(indices, ratios, ratios < MEMORISED)
 
