@@ -24,7 +24,9 @@ def as_archive(places: Sequence[Path]) -> Iterator[Path]:
         name = places[0].resolve().name if places[0].is_dir() else "pictures"
         target = Path(folder, f"{name}.zip")
         taken: set[str] = set()
-        with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
+        # A ZIP tells no date before 1980, as some cameras leave them: the nearest is put.
+        stored = zipfile.ZIP_STORED
+        with zipfile.ZipFile(target, "w", stored, strict_timestamps=False) as archive:
             for place in places:
                 for path, inside in _files(place):
                     if inside in taken:

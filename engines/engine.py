@@ -29,11 +29,19 @@ Role = Literal["result", "model", "samples", "report"]
 
 
 class InputError(Exception):
-    """An input or parameter cannot be used. Names the field and what to do next."""
+    """An input or parameter cannot be used. Names the field and what to do next.
 
-    def __init__(self, pointer: str, message: str, hint: str = "") -> None:
-        super().__init__(f"{pointer}: {message}")
+    ``message`` and ``hint`` are marked with :func:`engines.kind.N_`: whoever shows them translates
+    them, then fills their ``%(name)s`` from ``values``.
+    """
+
+    def __init__(
+        self, pointer: str, message: str, hint: str = "", values: Mapping[str, Any] | None = None
+    ) -> None:
         self.pointer, self.message, self.hint = pointer, message, hint
+        self.values = dict(values or {})
+        said = (text % self.values if self.values else text for text in (message, hint) if text)
+        super().__init__(f"{pointer}: {' '.join(said)}")
 
 
 @dataclass(frozen=True)
@@ -69,7 +77,7 @@ class Inputs:
         try:
             return pictures.open_rgb(self.files[id_])
         except pictures.PictureError as refused:
-            raise InputError(pointer, refused.message % refused.values) from refused
+            raise InputError(pointer, refused.message, values=refused.values) from refused
         except KeyError:
             message = N_("The picture is not among the inputs of this job.")
             raise InputError(pointer, message) from None

@@ -72,6 +72,12 @@ class Params(BaseModel):
         filled = cls.PRESETS.get(name, {}) if isinstance(name, str) else {}
         return {**filled, **given}
 
+    def unfit(self, labels: int) -> Iterator[tuple[str, str]]:
+        """Names of parameters that cannot be used with a set of pictures of so many ``labels``,
+        each with the reason, marked with :func:`N_`. Asked before a job is taken, where the set
+        that it names is checked already."""
+        yield from ()
+
     def references(self) -> Iterator[Referred]:
         """Every stored input these parameters name, with its JSON pointer."""
         for name, field in type(self).model_fields.items():
@@ -108,6 +114,7 @@ class Kind:
     when a saved state of the kind can no longer be read. ``stall_seconds`` is how long a run
     may show no sign of life. ``resource`` is where it runs when the caller says nothing.
     ``more`` tells from a job's parameters what makes more like the output at a position.
+    ``works`` says in a sentence what works beside the result are, by their names.
     ``figures`` says in words what steps report, by the names in :data:`engines.engine.Metrics`, in
     the order in which they are shown.
     ``pieces``: the work can be done in smaller pieces when memory runs out; such a job is tried
@@ -127,6 +134,7 @@ class Kind:
     more: Callable[[Mapping[str, Any], int], Mapping[str, Any] | None] = lambda _params, _at: None
     pieces: bool = False
     snapshots: tuple[Snapshot, ...] = ()
+    works: Mapping[str, str] = dataclasses.field(default_factory=dict, hash=False)
     figures: Mapping[str, Figure] = dataclasses.field(default_factory=dict, hash=False)
 
     def schema(self) -> dict[str, Any]:

@@ -41,7 +41,8 @@ def same_params(state: State, params: Params) -> None:
     ours, theirs = params.model_dump(mode="json"), state.facts.get("params")
     if not isinstance(theirs, dict):
         raise StateError("the state does not say with which parameters it was made")
-    usual = {name: field.default for name, field in type(params).model_fields.items()}
+    fields = type(params).model_fields
+    usual = {name: each.get_default(call_default_factory=True) for name, each in fields.items()}
     for name in sorted({*ours, *theirs}):
         known = theirs.get(name, usual.get(name))
         if ours.get(name) != known:

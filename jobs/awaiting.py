@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from engines.kind import N_, Referred
+from engines.kind import N_, Params, Referred
 from engines.registry import KINDS
 from jobs.models import Dataset, Job
 from jobs.moves import move
@@ -31,9 +31,10 @@ def awaits(job: Job) -> bool:
 
 
 def resolved(
-    session: Session, owner_id: UUID, references: Iterable[Referred]
+    session: Session, owner_id: UUID, references: Iterable[Referred], params: Params | None = None
 ) -> tuple[dict[str, str | None], list[Fault]]:
-    """The packs' SHA-256 by the datasets' ids, None while one is checked; and what cannot be used.
+    """The packs' SHA-256 by the datasets' ids, None while one is checked; and what cannot be used,
+    of ``params`` too, with a set that is checked.
 
     The rows stay shared until the transaction ends: nobody deletes them before the job is there.
     """
@@ -48,6 +49,7 @@ def resolved(
             faults.append(Fault(pointer, "dataset_refused", {"name": row.name}))
         else:
             inputs[found.id] = row.sha256
+            faults += _unfit(params, row) if params and row.report else ()
     return inputs, faults
 
 
@@ -71,6 +73,14 @@ def settle(session: Session, job: Job) -> Job:
         job.inputs = known
         session.flush()
     return job
+
+
+def _unfit(params: Params, row: Dataset) -> list[Fault]:
+    assert row.report is not None
+    return [
+        Fault(f"/params/{name}", "not_usable", {"value": getattr(params, name), "why": why})
+        for name, why in params.unfit(len(row.report["labels"]))
+    ]
 
 
 def _sets(job: Job) -> list[Referred]:

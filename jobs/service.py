@@ -280,7 +280,7 @@ def _resolved_inputs(session: Session, owner_id: UUID, params: Params) -> dict[s
     references = list(params.references())
     sets = [found for found in references if found.to == "dataset"]
     files = [found for found in references if found.to != "dataset"]
-    inputs, faults = awaiting.resolved(session, owner_id, sets)
+    inputs, faults = awaiting.resolved(session, owner_id, sets, params)
     rows = session.execute(
         select(File.id, File.sha256, File.media_type)
         .where(File.owner_id == owner_id, File.id.in_([UUID(found.id) for found in files]))

@@ -15,7 +15,7 @@ from jobs.refusals import FAULTS, Fault, RefusedError
 from jobs.storage import StorageError
 from webui.auth import is_api
 from webui.request_ids import request_id
-from webui.texts import filled
+from webui.texts import _, filled
 
 RETRY_AFTER_SECONDS = 2
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
@@ -49,7 +49,10 @@ def of_picture(error: PictureError, pointer: str = "/file") -> RefusedError:
 
 def words(fault: Fault) -> str:
     """What is wrong with a field, in the reader's language."""
-    return filled(FAULTS[fault.code], fault.values)
+    values = fault.values
+    if "why" in values:  # said by a kind's own check
+        values = {**values, "why": _(str(values["why"]))}
+    return filled(FAULTS[fault.code], values)
 
 
 def answer(refused: RefusedError) -> Response:

@@ -21,7 +21,8 @@ def told(failure: BaseException, fitted: tuple[str, int] | None) -> dict[str, An
     """How a failure is told: a reason of the table, words for the artist, the cause for the log."""
     cause = "".join(traceback.format_exception(failure))
     if isinstance(failure, InputError):
-        error = {"pointer": failure.pointer, "message": failure.message, "hint": failure.hint}
+        names = ("pointer", "message", "hint", "values")
+        error = {name: getattr(failure, name) for name in names}
         return {"reason": "bad_input", "error": error, "cause": cause}
     if _is_out_of_memory(failure):
         return {"reason": "out_of_memory", "error": what_fits(fitted), "cause": cause}

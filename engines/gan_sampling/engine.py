@@ -172,9 +172,9 @@ def _labels(params: GanSamplingParams, config: ModelConfig) -> list[int]:
         return []
     if params.label:
         if params.label not in config.labels:
-            known = ", ".join(config.labels)
-            message = f"The model knows no style {params.label!r}. It knows: {known}."
-            raise InputError("/label", message, N_("Choose one of the styles it knows."))
+            values = {"label": params.label, "known": ", ".join(config.labels)}
+            message = N_("The model knows no style '%(label)s'. It knows: %(known)s.")
+            raise InputError("/label", message, N_("Choose one of the styles it knows."), values)
         return [config.labels.index(params.label)]
     many = len(config.labels)
     if params.near or params.mode == "film":
@@ -185,9 +185,9 @@ def _labels(params: GanSamplingParams, config: ModelConfig) -> list[int]:
 def _refuse_too_many(params: GanSamplingParams, config: ModelConfig) -> None:
     most = pictures.MAX_PIXELS // config.resolution**2
     if params.mode != "film" and params.pictures > most:
-        side = config.resolution
-        message = f"{params.pictures} pictures of {side} px are too many; at most {most} fit."
-        raise InputError("/count", message)
+        values = {"count": params.pictures, "side": config.resolution, "most": most}
+        message = N_("%(count)s pictures of %(side)s px are too many; at most %(most)s fit.")
+        raise InputError("/count", message, values=values)
 
 
 def _frames(state: State, count: int) -> list[bytes]:

@@ -42,7 +42,7 @@ def parse_way(text: str) -> tuple[Link, ...]:
         links = [_link(f"1:{where}", int(turn) if at else None), *map(_link, more)]
     except ValueError:
         raise ValueError(
-            "write the seed and the position of a sample, like 7:12, as its picture is named"
+            N_("write the seed and the position of a sample, like 7:12, or its picture's name")
         ) from None
     if len(links) > MOST_LINKS:
         raise ValueError(f"at most {MOST_LINKS} links of neighbours are followed")
@@ -175,23 +175,23 @@ class GanSamplingParams(Params):
     @classmethod
     def _as_many_as_a_film_needs(cls, seeds: list[int], known: ValidationInfo) -> list[int]:
         if len(set(seeds)) < len(seeds):
-            raise ValueError("a seed stands there twice and would make the same picture again")
+            raise ValueError(N_("a seed stands there twice and would make the same picture again"))
         if len(seeds) == 1 and known.data.get("mode") == "film":
-            raise ValueError("a film needs at least 2 pictures to pass through")
+            raise ValueError(N_("a film needs at least 2 pictures to pass through"))
         return seeds
 
     @field_validator("count")
     @classmethod
     def _enough_for_a_film(cls, count: int, known: ValidationInfo) -> int:
         if known.data.get("mode") == "film" and count < 2:
-            raise ValueError("a film needs at least 2 pictures to pass through")
+            raise ValueError(N_("a film needs at least 2 pictures to pass through"))
         return count
 
     @field_validator("near")
     @classmethod
     def _a_way_to_a_sample(cls, near: str, known: ValidationInfo) -> str:
         if near and known.data.get("seeds"):
-            raise ValueError("give a list of seeds or a sample to stay near, not both")
+            raise ValueError(N_("give a list of seeds or a sample to stay near, not both"))
         if near:
             parse_way(near)
         return near

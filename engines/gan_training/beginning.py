@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 
@@ -12,6 +12,7 @@ from engines.engine import InputError, Inputs
 from engines.gan_training.config import ModelConfig, ModelError
 from engines.gan_training.kind import GanTrainingParams
 from engines.gan_training.model_file import LoadedModel, load_model
+from engines.gan_training.pair import Pair
 from engines.kind import N_
 
 LATENT = {"dcgan": 128, "light": 256}
@@ -19,14 +20,37 @@ FEWEST = 8
 """Pictures below which nothing can be learned, nor measured."""
 
 MISSING = N_("It is not among the inputs of this job.")
-TOO_FEW = N_("The set has {count} pictures; at least {fewest} are needed.")
+TOO_FEW = N_("The set has %(count)s pictures; at least %(fewest)s are needed.")
 NO_LABELS = N_("The set has no labels, and this needs them.")
 LABEL_THEM = N_("Put the pictures of each style into a sub-folder of its own, or choose 0.")
 LABEL_THEM_OR_NOT = N_("Put the pictures of each style into a sub-folder of its own.")
-OTHER_SHAPE = N_("The model has {name} {theirs}, not {ours}.")
-USE_THEIRS = N_("Set {name} to {theirs}, or begin from another model.")
 NO_JUDGE = N_("The model can make pictures, but the network that judges them is not in its file.")
-NO_MODEL = N_("Freezing needs a model to begin from.")
+ANOTHER = N_("Begin from another model.")
+MISFITS: Mapping[str, tuple[str, str]] = {
+    "architecture": (
+        N_("The model's networks are %(theirs)s, not %(ours)s."),
+        N_("Set 'Networks' to %(theirs)s, or begin from another model."),
+    ),
+    "resolution": (
+        N_("The model makes pictures of %(theirs)s px, not of %(ours)s px."),
+        N_("Set 'Size' to %(theirs)s, or begin from another model."),
+    ),
+    "width": (
+        N_("The model's networks are %(theirs)s wide, not %(ours)s."),
+        N_("Set 'Width of the networks' to %(theirs)s, or begin from another model."),
+    ),
+    "latent": (N_("The model draws from %(theirs)s random numbers, not from %(ours)s."), ANOTHER),
+}
+"""By what of a model does not fit: what is said, and what to do."""
+
+LEARNED_NONE = (
+    N_("The model has learned no labels."),
+    N_("Turn 'Learn the labels' off, or begin from another model."),
+)
+LEARNED_SOME = (
+    N_("The model has learned labels."),
+    N_("Turn 'Learn the labels' on, or begin from another model."),
+)
 
 
 def set_up(device: torch.device, deterministic: bool) -> None:
@@ -54,19 +78,17 @@ def pictures(params: GanTrainingParams, inputs: Inputs, pulse: Callable[[], None
     except PackError as unfit:
         raise InputError("/dataset", str(unfit)) from unfit
     if len(found) < FEWEST:
-        raise InputError("/dataset", TOO_FEW.format(count=len(found), fewest=FEWEST))
-    for name, wants in (("innovation", params.innovation > 0), ("conditional", params.conditional)):
-        if wants and len(found.label_names) < 2:
-            hint = LABEL_THEM if name == "innovation" else LABEL_THEM_OR_NOT
-            raise InputError(f"/{name}", NO_LABELS, hint)
+        values = {"count": len(found), "fewest": FEWEST}
+        raise InputError("/dataset", TOO_FEW, values=values)
+    for name, _why in params.unfit(len(found.label_names)):
+        hint = LABEL_THEM if name == "innovation" else LABEL_THEM_OR_NOT
+        raise InputError(f"/{name}", NO_LABELS, hint)
     return found
 
 
 def model(params: GanTrainingParams, inputs: Inputs) -> LoadedModel | None:
     """The model to go on from, if any; :class:`InputError` where it cannot be read."""
     if params.init_from is None:
-        if params.freeze:
-            raise InputError("/freeze", NO_MODEL)
         return None
     try:
         found = load_model(inputs.files[params.init_from])
@@ -95,16 +117,21 @@ def config(params: GanTrainingParams, found: Prepared, begun: LoadedModel | None
     return wanted
 
 
+def pair(
+    params: GanTrainingParams, shape: ModelConfig, device: torch.device, begun: LoadedModel | None
+) -> Pair:
+    """The networks; :class:`InputError` where the weights that they begin from are unfit."""
+    try:
+        return Pair(params, shape, device, begun)
+    except ModelError as unfit:
+        raise InputError("/init_from", str(unfit), ANOTHER) from unfit
+
+
 def _refuse_misfit(wanted: ModelConfig, theirs: ModelConfig) -> None:
-    for name in ("architecture", "resolution", "width", "conditional"):
-        _compare(name, name, getattr(wanted, name), getattr(theirs, name))
-    _compare("init_from", "latent", wanted.latent, theirs.latent)
-    if wanted.conditional:
-        ours, its = ", ".join(wanted.labels), ", ".join(theirs.labels)
-        _compare("dataset", "labels", ours, its)
-
-
-def _compare(field: str, name: str, ours: object, theirs: object) -> None:
-    if ours != theirs:
-        message = OTHER_SHAPE.format(name=name, theirs=theirs, ours=ours)
-        raise InputError(f"/{field}", message, USE_THEIRS.format(name=name, theirs=theirs))
+    for name, said in MISFITS.items():
+        values = {"ours": getattr(wanted, name), "theirs": getattr(theirs, name)}
+        if values["ours"] != values["theirs"]:
+            field = name if name in GanTrainingParams.model_fields else "init_from"
+            raise InputError(f"/{field}", *said, values)
+    if wanted.conditional != theirs.conditional:
+        raise InputError("/conditional", *(LEARNED_NONE if wanted.conditional else LEARNED_SOME))

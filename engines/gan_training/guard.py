@@ -35,16 +35,21 @@ ROLLED_BACK = N_(
 )
 BY_HEART = N_(
     "The judging network knows the real pictures almost by heart ({sign} of 1): the samples may"
-    " stop getting better. More pictures help, or stronger augmentation (ada, or all changes)."
+    " stop getting better. More pictures help; else change it and make it again with"
+    " 'Augmentation' as needed (ada), or with all of 'Changes'."
 )
 TOO_ALIKE = N_(
-    "The samples grow alike: they differ {share} as much as the pictures of the set. A higher"
-    " gradient penalty helps, or a lower rate."
+    "The samples grow alike: they differ {share} as much as the pictures of the set. Change it and"
+    " make it again: set 'Variety' to 1; where it is set already, give a 'Gradient penalty' of 1 to"
+    " 10, or halve the 'Rate of the making network'."
 )
 DIVERGED = N_(
     "The numbers grew without bound three times, at lower and lower rates, so it was stopped."
 )
-ADVICE = N_("Use a lower rate (half of this), a gradient penalty (r1 of 1 to 10), or another loss.")
+ADVICE = N_(
+    "Halve the 'Rate of the making network' and the 'Rate of the judging network', give a 'Gradient"
+    " penalty' of 1 to 10, or choose another 'Loss'."
+)
 
 
 class Guard:

@@ -141,9 +141,9 @@ class Lesson:
             gradient += self._params.variety * self._apart(made, piece, of_verdict)
         made.backward(gradient.to(made.dtype))
         real, of_made = said.verdict.detach().float().chunk(2)
-        sign = (real - self._loss.boundary).sign()
+        signs = self._loss.signs(real)
         sums = (
-            torch.stack([real.sum(), of_made.sum(), sign.sum(), torch.zeros_like(real[0])]) / total
+            torch.stack([real.sum(), of_made.sum(), signs.sum(), torch.zeros_like(real[0])]) / total
         )
         told = torch.stack([found.maker_loss, found.judge_loss])
         return torch.cat([told, sums, torch.stack([extra.detach(), style.detach()])])

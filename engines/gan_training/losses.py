@@ -9,6 +9,7 @@ Networks in One Stage", CVPR 2021). Both then step at once, not in turn.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -31,12 +32,18 @@ SHORTEST = 1e-30
 
 @dataclass(frozen=True)
 class Loss:
-    """Three curves (N,) to (N,) over verdicts, and the verdict between real and made."""
+    """Three curves (N,) to (N,) over verdicts, the verdict between real and made, and on which
+    side of it, 1 above or -1 below, real ones belong."""
 
     of_real: Curve
     of_made: Curve
     of_maker: Curve
     boundary: float
+    side: float = 1.0
+
+    def signs(self, verdicts: Tensor) -> Tensor:
+        """1 for each of the (N,) verdicts that says real, -1 for each that says made."""
+        return ((verdicts - self.boundary) * self.side).sign()
 
 
 def loss_of(params: GanTrainingParams) -> Loss:
@@ -52,6 +59,7 @@ def loss_of(params: GanTrainingParams) -> Loss:
             lambda verdict: (verdict - a).square(),
             lambda verdict: (verdict - c).square(),
             (a + b) / 2,
+            math.copysign(1.0, b - a),
         )
     if params.loss == "hinge":
         return Loss(

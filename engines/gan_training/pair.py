@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,7 @@ from engines.gan_training.networks import (
 from engines.state import StateError, generator
 
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+LABEL_VECTORS = {"style.vectors.weight", "heads.vectors.weight"}
 WARMING = 10
 """The average's decay is at most (1 + t) / (10 + t) after t steps, so that it leaves the first
 weights behind soon."""
@@ -45,7 +46,7 @@ class Pair:
         for name, network in (("maker", self.maker), ("judge", self.judge)):
             draw_weights(network, generator(params.seed, f"weights of the {name}", 0))
         if begun is not None:
-            self._begin_from(begun)
+            self._begin_from(begun, config.labels)
         self.average = copy.deepcopy(self.maker).requires_grad_(False).eval()
         for block in self.judge.early[: params.freeze]:  # type: ignore[index]
             block.requires_grad_(False)
@@ -116,10 +117,11 @@ class Pair:
         """Take over :meth:`tensors`; :class:`StateError` names the first that does not fit."""
         copy_all(self.tensors(), tensors)
 
-    def _begin_from(self, begun: LoadedModel) -> None:
-        load_into(self.maker, begun.generator, "generator")
-        kept = dict(begun.discriminator or {})
+    def _begin_from(self, begun: LoadedModel, labels: Sequence[str]) -> None:
+        fresh, theirs = self.maker.state_dict(), begun.config.labels
+        load_into(self.maker, _relabelled(begun.generator, fresh, labels, theirs), "generator")
         fresh = self.judge.state_dict()
+        kept = _relabelled(begun.discriminator or {}, fresh, labels, theirs)
         # Other styles than the model's: their head is learned anew.
         for name in {*fresh, *kept}:
             if name.startswith("heads.style."):
@@ -144,6 +146,26 @@ class Pair:
     @staticmethod
     def _floats(network: nn.Module) -> list[Tensor]:
         return [value for value in network.state_dict().values() if value.is_floating_point()]
+
+
+def _relabelled(
+    kept: Mapping[str, Tensor],
+    fresh: Mapping[str, Tensor],
+    labels: Sequence[str],
+    theirs: Sequence[str],
+) -> dict[str, Tensor]:
+    """The weights ``kept`` with vectors for ``labels``: that of each label that the model learned,
+    found by its name, and else the ``fresh`` one."""
+    found = dict(kept)
+    for name in LABEL_VECTORS & found.keys() & fresh.keys():
+        if found[name].shape != (len(theirs), fresh[name].shape[1]):
+            continue  # not what its description says, as is told where it is loaded
+        rows = [
+            found[name][theirs.index(label)] if label in theirs else fresh[name][position].cpu()
+            for position, label in enumerate(labels)
+        ]
+        found[name] = torch.stack(rows)
+    return found
 
 
 def copy_all(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> None:

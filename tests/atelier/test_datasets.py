@@ -26,6 +26,7 @@ def _unpacked(folder: Path) -> Path:
     for name, content in labelled().items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
+        os.utime(folder / name, (0, 0))  # as of a camera whose clock was never set
     return folder / "set"
 
 

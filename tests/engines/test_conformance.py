@@ -44,6 +44,9 @@ def test_a_run_ends_with_its_progress_at_the_total_and_a_result_first(
     outputs = list(engine.outputs())
     assert outputs[0].role in ("result", "model")
     assert len({output.name for output in outputs}) == len(outputs)
+    # What is no picture to look at is told in a sentence, and nothing else is.
+    beside = {output.name for output in outputs if output.role not in ("result", "samples")}
+    assert beside == KINDS[kind].works.keys()
 
 
 @every_kind

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,25 +14,39 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from pydantic import ValidationError
 
 from engines import state
 from engines.datasets.prepared import prepared
 from engines.datasets.samples import STYLES
 from engines.engine import InputError, Inputs
-from engines.gan_training import innovation, variety
+from engines.gan_training import evaluation, innovation, variety
+from engines.gan_training.beginning import MISFITS
 from engines.gan_training.config import ModelConfig
 from engines.gan_training.data import Batch, Loader
 from engines.gan_training.engine import READ_EVERY, GanTraining
-from engines.gan_training.guard import ALIKE, SURE, WARM, Guard, spread
+from engines.gan_training.evaluation import Evaluation
+from engines.gan_training.guard import (
+    ADVICE,
+    ALIKE,
+    BY_HEART,
+    SURE,
+    TOO_ALIKE,
+    WARM,
+    Guard,
+    spread,
+)
 from engines.gan_training.history import POINTS, History
 from engines.gan_training.kind import GanTrainingParams
 from engines.gan_training.lesson import Lesson
 from engines.gan_training.losses import as_long_as, loss_of, style_ambiguity
 from engines.gan_training.model_file import load_model, save_model
 from engines.gan_training.pair import Pair, cloned
+from engines.gan_training.samples import in_turn
 from engines.gan_training.stylist import Stylist
 from engines.state import StateError
 from tests.engines import art, tiny
+from webui.texts import catalogue
 
 MODEL = "00000000-0000-0000-0000-000000000009"
 PLAIN = {"resolution": 32, "width": 4, "batch": 4, "steps": 3, "kid_every": 9, "kid_samples": 8}
@@ -117,7 +133,8 @@ def test_transfer_begins_with_the_model_and_leaves_frozen_blocks_as_they_are(
         ("plain", {"resolution": 64}, "/resolution", "32"),
         ("plain", {"architecture": "light"}, "/architecture", "dcgan"),
         ("plain", {"width": 8}, "/width", "4"),
-        ("plain", {"conditional": True}, "/conditional", "False"),
+        ("plain", {"conditional": True}, "/conditional", "'Learn the labels' off"),
+        ("labelled", {}, "/conditional", "'Learn the labels' on"),
         ("no judge", {}, "/init_from", "judges"),
     ],
 )
@@ -127,14 +144,73 @@ def test_a_model_that_does_not_fit_is_refused_with_what_would(
     with pytest.raises(InputError) as refused:
         _engine({MODEL: trained[model]}, init_from=MODEL, **changes)
     assert refused.value.pointer == pointer
-    assert fits in refused.value.message + refused.value.hint
+    assert fits in str(refused.value)
 
 
-def test_a_conditional_model_of_other_labels_is_refused(trained: dict[str, Path]) -> None:
+def test_a_model_that_is_not_all_numbers_is_refused_in_words(
+    trained: dict[str, Path], tmp_path: Path
+) -> None:
+    known = load_model(trained["plain"])
+    known.generator["begin.weight"][0] = torch.nan
+    save_model(tmp_path / "broken", known.config, known.generator, known.discriminator)
+    with pytest.raises(InputError, match="not finite") as refused:
+        _engine({MODEL: tmp_path / "broken"}, init_from=MODEL)
+    assert refused.value.pointer == "/init_from"
+
+
+def test_a_model_goes_on_with_other_labels_and_knows_those_that_it_had(
+    trained: dict[str, Path],
+) -> None:
     files = {MODEL: trained["labelled"], tiny.SET: art.pack(4, styles=("dots", "ink"))}
-    with pytest.raises(InputError, match="labels") as refused:
-        _engine(files, init_from=MODEL, conditional=True)
-    assert refused.value.pointer == "/dataset"
+    engine = _engine(files, init_from=MODEL, conditional=True)
+    assert engine.config.labels == ("dots", "ink")
+    model = load_model(trained["labelled"])
+    assert model.discriminator is not None
+    for name, weights, network in (
+        ("style.vectors.weight", model.generator, engine.pair.maker),
+        ("heads.vectors.weight", model.discriminator, engine.pair.judge),
+    ):
+        at = [model.config.labels.index(label) for label in engine.config.labels]
+        assert torch.equal(network.state_dict()[name], weights[name][at])
+    renamed = replace(model.config, labels=("dots", *map(str, range(len(STYLES) - 1))))
+    save_model(trained["labelled"].with_name("r"), renamed, model.generator, model.discriminator)
+    files[MODEL] = trained["labelled"].with_name("r")
+    fresh, other = (_engine(files, init_from=MODEL, conditional=True, seed=s) for s in (0, 1))
+    vectors = [each.pair.maker.state_dict()["style.vectors.weight"] for each in (fresh, other)]
+    assert torch.equal(vectors[0][0], vectors[1][0])
+    assert not torch.isclose(vectors[0][1], vectors[1][1]).any()
+
+
+def test_parameters_that_do_not_go_together_are_refused_by_name_before_anything_runs() -> None:
+    for changes, field in (
+        ({"freeze": 1}, "freeze"),
+        ({"target_fake": 1.0}, "target_real"),
+        ({"target_fake": 3.0, "target_real": 3.0}, "target_real"),
+    ):
+        with pytest.raises(ValidationError) as refused:
+            _params(**changes)
+        assert [error["loc"] for error in refused.value.errors()] == [(field,)]
+    _params(loss="hinge", target_fake=1.0)
+
+
+def test_a_judge_that_is_sure_of_real_pictures_is_so_whichever_target_is_the_higher() -> None:
+    for a, b in ((0.0, 1.0), (1.0, -1.0)):
+        loss = loss_of(_params(target_fake=a, target_real=b))
+        assert loss.signs(torch.tensor([b, a])).tolist() == [1.0, -1.0]
+
+
+@pytest.mark.parametrize("said", [TOO_ALIKE, BY_HEART, ADVICE, *chain(*MISFITS.values())])
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_advice_names_parameters_as_the_page_does(said: str, language: str) -> None:
+    gettext = catalogue(language).gettext
+    titles = {str(each.title) for each in GanTrainingParams.model_fields.values()}
+    named = re.findall(r"'([A-Z][^']*)'", said)
+    assert set(named) <= titles
+    assert all(gettext(name) in gettext(said) for name in named)
+
+
+def test_the_notice_of_samples_that_grow_alike_names_what_parts_them() -> None:
+    assert re.findall(r"'([A-Z][^']*)'", TOO_ALIKE)[0] == "Variety"
 
 
 def test_other_styles_than_the_models_get_a_new_style_head(trained: dict[str, Path]) -> None:
@@ -236,7 +312,7 @@ def test_a_run_that_grew_without_bound_goes_back_twice_at_half_the_rate_then_say
     with pytest.raises(InputError) as failed:
         engine.step()
     assert failed.value.pointer == "/maker_rate"
-    assert "lower rate" in failed.value.hint
+    assert "Halve" in failed.value.hint
 
 
 @pytest.mark.parametrize("due", ["samples_every", "kid_every"])
@@ -343,6 +419,17 @@ def test_a_long_history_stays_short_and_its_points_are_means() -> None:
         history.restore(torch.zeros(3, 7), history.facts())
 
 
+def test_a_history_that_is_told_few_steps_has_a_point_for_each_and_ends_with_the_run() -> None:
+    """A graphics card is looked at every 16 steps: no multiple of a stretch of 7."""
+    total = 7 * POINTS - 3
+    history = History(("loss",), total)
+    told = [*range(16, total, 16), total]
+    for step in told:
+        history.add(step, [float(step)])
+    assert history.steps() == told
+    assert history.curve("loss") == [float(step) for step in told]
+
+
 def test_a_stylist_tells_styles_apart_and_is_unsure_between_them() -> None:
     draws = state.generator(0, "points", 0)
     labels = torch.arange(60) % 3
@@ -396,6 +483,58 @@ def test_what_is_measured_before_the_first_step_is_told_as_it_goes_and_afterward
     assert "learning" in engine.phase.text
     told = [engine.phase.values[name] for name in ("first", "kid")]
     assert told == [f"{point.value:.3g}" for point in (before, after)]
+
+
+class _Copyist(torch.nn.Module):
+    """Makes given pictures (N, 3, S, S), one after another, whatever it is asked for."""
+
+    def __init__(self, pictures: torch.Tensor) -> None:
+        super().__init__()
+        self.where, self.pictures, self.at = torch.nn.Parameter(torch.zeros(())), pictures, 0
+
+    def forward(self, z: torch.Tensor, labels: None = None) -> torch.Tensor:
+        found = self.pictures.roll(-self.at, 0)[: len(z)]
+        self.at = (self.at + len(z)) % len(self.pictures)
+        return found
+
+
+@pytest.mark.parametrize("mirror", [True, False])
+def test_copies_are_found_wherever_in_the_set_and_mirrored_where_training_mirrored(
+    mirror: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluation, "MOST_REAL", 8)
+    pictures = prepared(art.pack(4), 32, None, "")
+    few = torch.arange(0, len(pictures), 2)
+    shown = torch.from_numpy(np.array(pictures.images[few.numpy()])).permute(0, 3, 1, 2)
+    copies = (shown.float() / 127.5 - 1).flip(3)
+    params, inputs = _params(kid_samples=len(few), mirror=mirror), Inputs({}, tiny.SAMPLES)
+    config = ModelConfig("dcgan", 32, 128, 4, pictures.label_names)
+    measured = Evaluation(params, inputs, config, pictures, CPU)
+    seen = []
+    report = measured.report(_Copyist(copies), lambda: seen.append(measured.looked))
+    assert (report.copies.share == 1.0) is mirror
+    assert (report.copies.nearest.tolist() == few.tolist()) is mirror
+    last = seen[-1]
+    assert last is not None
+    assert last[0] == last[1]
+    figures = report.figures()
+    assert (figures["compared"], figures["looked_through_for_copies"]) == (8, len(pictures))
+
+
+def test_labels_are_measured_as_often_as_they_are_in_the_set() -> None:
+    even, uneven = np.full(7, 40), np.array([30, 10, 0, 5])
+    assert in_turn(even, 200).tolist() == [position % 7 for position in range(200)]
+    found = in_turn(uneven, 90)
+    assert np.bincount(found, minlength=4).tolist() == [60, 20, 0, 10]
+    assert np.bincount(found[:9], minlength=4).tolist() == [6, 2, 0, 1]
+    pictures = prepared(art.pack(2), 32, None, "")
+    assert pictures.labels is not None
+    few = replace(pictures, labels=np.where(pictures.labels == 3, 0, pictures.labels))
+    config = ModelConfig("dcgan", 32, 128, 4, pictures.label_names, conditional=True)
+    params, inputs = _params(kid_samples=14, conditional=True), Inputs({}, tiny.SAMPLES)
+    wanted = Evaluation(params, inputs, config, few, CPU)._wishes.labels
+    assert wanted is not None
+    assert torch.bincount(wanted).tolist() == [4, 2, 2, 0, 2, 2, 2]
 
 
 def test_once_memory_ran_out_the_largest_batch_that_fits_is_known(

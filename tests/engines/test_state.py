@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from pydantic import Field
 from safetensors.torch import save_file
 
 from engines import state
@@ -85,6 +86,7 @@ class More(Few):
     """The same, and what a later version brought."""
 
     variety: float = 0.0
+    seeds: list[int] = Field(default_factory=list)
 
 
 def test_a_state_goes_on_after_an_upgrade_that_brought_a_parameter_at_its_usual_value() -> None:
@@ -92,6 +94,8 @@ def test_a_state_goes_on_after_an_upgrade_that_brought_a_parameter_at_its_usual_
     state.same_params(early, More(steps=5))
     with pytest.raises(StateError, match=r"variety is 1.0 here and 0.0 in the state"):
         state.same_params(early, More(steps=5, variety=1.0))
+    with pytest.raises(StateError, match=r"seeds is \[7\] here and \[\] in the state"):
+        state.same_params(early, More(steps=5, seeds=[7]))
     with pytest.raises(StateError, match="does not say"):
         state.same_params(State(1, {}, {}), More(steps=5))
 

@@ -18,7 +18,7 @@ from jobs.service import is_settled, shown_status
 from jobs.states import Reason
 from jobs.stored.trained import Trained, title
 from webui.curves import named
-from webui.texts import _, phase_text
+from webui.texts import _, filled, phase_text
 
 
 def time(moment: datetime | None) -> str | None:
@@ -82,12 +82,12 @@ def error(row: Job) -> dict[str, Any] | None:
     if row.state not in ("failed", "paused") or row.reason is None:
         return None
     told = row.error or {}
-    detail = told.get("message") or Reason(row.reason).meaning
+    detail, values = told.get("message") or Reason(row.reason).meaning, told.get("values", {})
     return {
         "code": row.reason,
-        "detail": _(detail) % told.get("values", {}) if told.get("values") else _(detail),
+        "detail": filled(detail, values),
         "pointer": told.get("pointer"),
-        "hint": _(told.get("hint", "")),
+        "hint": filled(told.get("hint", ""), values),
     }
 
 

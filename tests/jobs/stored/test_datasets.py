@@ -63,10 +63,10 @@ class Desk:
         """A small set that is ready."""
         return self.check(self.bring(labelled(), **said))
 
-    def order(self, kind: str, dataset_id: UUID) -> UUID:
+    def order(self, kind: str, dataset_id: UUID, **params: Any) -> UUID:
         """Commission a job that learns from a dataset."""
         with self.person.database.begin() as session:
-            order = service.Order(kind, {"dataset": str(dataset_id)})
+            order = service.Order(kind, {"dataset": str(dataset_id), **params})
             return service.submit(session, self.person.owner, order, self.settings).id
 
     def keeper(self, woken: list[str]) -> Keeper:
@@ -330,6 +330,18 @@ def test_a_job_on_a_ready_dataset_does_not_wait(desk: Desk, learning: str) -> No
     ready = desk.ready()
     row = desk.person.job(desk.order(learning, ready.id))
     assert (row.state, row.inputs) == (State.QUEUED, {str(ready.id): ready.sha256})
+
+
+def test_what_needs_labels_is_refused_by_name_before_it_waits_where_the_set_has_none(
+    desk: Desk,
+) -> None:
+    plain = desk.check(desk.bring({f"{n}.png": art("ink", n) for n in range(2)}))
+    with pytest.raises(RefusedError) as refused:
+        desk.order("gan_training", plain.id, innovation=1.0, conditional=True)
+    found = [(fault.pointer, fault.code) for fault in refused.value.faults]
+    assert found == [(f"/params/{n}", "not_usable") for n in ("innovation", "conditional")]
+    row = desk.person.job(desk.order("gan_training", plain.id))
+    assert row.state == State.QUEUED
 
 
 def test_a_dataset_that_is_refused_or_somebody_elses_is_refused_by_name(

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
+from pydantic import ValidationError
 
+from engines.engine import InputError
+from engines.gan_sampling.kind import GanSamplingParams
+from engines.gan_training.beginning import TOO_FEW
 from engines.registry import KINDS
+from jobs import lease
+from jobs.refusals import Fault
+from jobs.states import Reason, State
 from tests.webui.pages.conftest import Visitor
 from tests.webui.pages.worker_double import WorkerDouble
-from webui import durations, texts
+from webui import durations, problems, texts
+from worker import failures
 
 ROOT = Path(__file__).parents[3]
 SOURCES = ("engines", "jobs", "webui")
@@ -73,6 +82,27 @@ def test_a_job_is_told_in_chinese(visitor: Visitor, worker: WorkerDouble) -> Non
     shown = visitor.page(where, headers={"Accept-Language": "zh"})
     for words in ("风格迁移", "制作中", "画较小的笔触", "还需大约 4 分钟", "暂停"):
         assert words in shown
+
+
+def test_why_a_job_failed_is_told_in_chinese_with_its_figures(
+    visitor: Visitor, worker: WorkerDouble
+) -> None:
+    where, hold = visitor.commission(), worker.claim()
+    found = failures.told(InputError("/dataset", TOO_FEW, values={"count": 3, "fewest": 8}), None)
+    with worker.database.begin() as session:
+        reason = Reason(found["reason"])
+        lease.stop(session, hold, State.FAILED, reason, 1.0, error=found["error"])
+    shown = visitor.page(where, headers={"Accept-Language": "zh"})
+    assert "图集有 3 张图片；至少需要 8 张。" in shown
+
+
+def test_what_a_kind_refuses_is_told_in_chinese(visitor: Visitor) -> None:
+    with pytest.raises(ValidationError) as refused:
+        GanSamplingParams(model=str(UUID(int=1)), mode="film", count=1)
+    (error,) = refused.value.errors()
+    chinese = {"Accept-Language": "zh"}
+    with visitor.http.application.test_request_context(headers=chinese):
+        assert "影片至少要经过 2 张图片" in problems.words(Fault.of_pydantic(error, ""))
 
 
 @pytest.mark.parametrize("path", PAGES)
