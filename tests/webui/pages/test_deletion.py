@@ -78,5 +78,6 @@ def test_a_wrong_number_is_named_and_artists_are_refused(
     admin, _ = administrator(app, parts)
     status, said, _ = admin.post("/admin/retention", **{"logs-days": "many"})
     assert (status, "many" in said) == (422, True)
+    assert "<code>logs-days</code>" in said, "the field is not named"
     assert visitor.get("/admin/retention")[0] == 403
     assert visitor.post("/admin/retention/apply")[0] == 403

@@ -78,7 +78,6 @@ def test_the_browser_tells_of_an_end_once_it_was_allowed_on_a_button(
     context.add_init_script(told)
     page = context.new_page()
     page.goto(where)
-    page.wait_for_load_state("networkidle")
     page.evaluate("document.getElementById('job').dataset.status = 'succeeded'")
     assert page.evaluate("window.told") == [], "nobody has asked for it"
     page.goto("/account/notices")
