@@ -44,11 +44,14 @@ def login_address(settings: Settings, address: str) -> str:
         return f"{address}/login?token={issue(session, owner, 'login', LOGIN_LIFETIME)}"
 
 
-def metrics_token(settings: Settings) -> str:
-    """A token that reads /metrics and nothing else, for a Prometheus on another machine."""
-    from jobs.access.accounts import issue
+def metrics_token(settings: Settings, renew: bool = False) -> str:
+    """A token that reads /metrics and nothing else, for a Prometheus on another machine; with
+    ``renew`` those of before end."""
+    from jobs.access.accounts import issue, revoke_all
 
     with _as_local_owner(settings) as (session, owner):
+        if renew:
+            revoke_all(session, owner, "metrics")
         return issue(session, owner, "metrics", METRICS_LIFETIME)
 
 

@@ -44,14 +44,15 @@ def recount(as_json: bool) -> None:
 
 
 @click.command()
+@click.option("--renew", is_flag=True, help="Also end those that were printed before.")
 @json_option
-def metrics_token(as_json: bool) -> None:
+def metrics_token(renew: bool, as_json: bool) -> None:
     """Print a token that reads /metrics and nothing else. It is shown once."""
     from atelier.in_use import running
     from atelier.tokens import metrics_token as made
     from jobs.settings import Settings
 
-    token = made(running(Settings.read())[0])
+    token = made(running(Settings.read())[0], renew)
     if as_json:
         shown.document({"token": token})
     else:

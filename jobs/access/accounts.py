@@ -108,6 +108,14 @@ def asker(session: Session, secret: str, scope: Scope) -> Asker | None:
     return Asker(found.id, Role(found.role), Access(found.access), found.token_id, found.name)
 
 
+def still_counts(session: Session, token_id: UUID) -> bool:
+    """Whether a secret that proved somebody a while ago still does."""
+    good = Token.expires_at > func.clock_timestamp()
+    query = select(Token.id).join(Owner, Owner.id == Token.owner_id)
+    wanted = query.where(Token.id == token_id, good, Owner.disabled_at.is_(None))
+    return session.scalar(wanted) is not None
+
+
 def spend(session: Session, secret: str, scope: Scope) -> UUID | None:
     """Whom a token that works once proves; it is gone afterwards."""
     return session.execute(

@@ -94,6 +94,9 @@ def test_a_token_for_metrics_reads_them_and_nothing_else(admin: Cli, stack: Stac
     assert (told.status_code, "atelier_keeper_last_turn_age_seconds" in told.text) == (200, True)
     jobs = requests.get(f"{stack.address}/api/v1/jobs", headers=headers, timeout=10)
     assert jobs.status_code == 401
+    assert admin("metrics-token", "--renew").out.strip() != shown
+    told = requests.get(f"{stack.address}/metrics", headers=headers, timeout=10)
+    assert told.status_code == 401, "one of before still reads"
 
 
 @pytest.fixture

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 import pytest
 
 from jobs import lease, service
+from jobs.access import accounts
 from jobs.lease import Claim
+from jobs.models import Owner
 from jobs.records import logs
 from jobs.states import Reason, State
 from tests.webui.quiet import Caller, problem
@@ -202,3 +205,23 @@ def test_one_stream_tells_of_all_ones_jobs_and_of_nobody_elses(
     while (found := again.next("status"))["to"] != "canceled":
         assert found["job_id"] != foreign
     assert (found["job_id"], found["seq"]) == (waiting, 2)
+
+
+@pytest.mark.parametrize("end", ["token", "account"])
+def test_a_stream_ends_with_what_its_reader_came_in_with(
+    caller: Caller, claim: Claim, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    monkeypatch.setattr(events, "CHECK_SECONDS", 0.0)
+    monkeypatch.setattr(events, "STREAM_SECONDS", 1.0)
+    streams = Stream(caller, claim), Stream(caller, None)
+    for stream in streams:
+        stream.next("status")
+    with caller.quiet.database.begin() as session:
+        if end == "token":
+            accounts.revoke(session, caller.token)
+        else:
+            session.get_one(Owner, caller.owner).disabled_at = datetime.now(UTC)
+    tell(caller, claim, 4)
+    for stream in streams:
+        told = [event["step"] for event in stream.rest() if event["name"] == "progress"]
+        assert 4 not in told, "it is told on"

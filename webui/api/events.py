@@ -17,12 +17,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, g, request
 from flask.globals import request_ctx
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from jobs import service
+from jobs.access import accounts
 from jobs.database import DatabaseDownError
 from jobs.models import Event, Job
 from jobs.records import logs
@@ -37,6 +38,8 @@ LOOK_SECONDS = 1.0
 COMMENT_SECONDS = 15.0
 # Then the reader comes again, with a token that must still be good.
 STREAM_SECONDS = 600.0
+# Whether the token that began it still counts is looked at so often.
+CHECK_SECONDS = 15.0
 STREAMS_PER_OWNER = 4
 # So much of a log at once; more is in ``/log``.
 LOG_BYTES = 64 * 1024
@@ -92,13 +95,32 @@ def stream_of_all() -> Response:
 
 def _streamed(owner: UUID, teller: Teller | EveryTeller) -> Response:
     _streams.open(owner, studio().settings.web_threads // 2)
-    made = Response(_lines(teller))
+    made = Response(_lines(teller, Entrance(g.asker.token_id)))
     # Closed by the server whether it was read to its end, broken off or never begun.
     made.call_on_close(lambda: _streams.close(owner))
     made.content_type = "text/event-stream; charset=utf-8"
     made.headers["Cache-Control"] = "no-store"
     made.headers["X-Accel-Buffering"] = "no"
     return made
+
+
+class Entrance:
+    """What a reader came in with: a session or token, which may end while they read."""
+
+    def __init__(self, token_id: UUID) -> None:
+        self._request, self._token_id = request_ctx.copy(), token_id
+        self._due_at = time.monotonic() + CHECK_SECONDS
+
+    def is_open(self) -> bool:
+        """Whether it still counts, looked at now and then."""
+        if time.monotonic() < self._due_at:
+            return True
+        self._due_at = time.monotonic() + CHECK_SECONDS
+        try:
+            with self._request.copy(), studio().database.begin() as session:
+                return accounts.still_counts(session, self._token_id)
+        except DatabaseDownError:
+            return True  # nothing is told meanwhile
 
 
 class Teller:
@@ -211,10 +233,10 @@ class EveryTeller:
         return self._tellers[row.id]
 
 
-def _lines(teller: Teller | EveryTeller) -> Iterator[str]:
+def _lines(teller: Teller | EveryTeller, entrance: Entrance) -> Iterator[str]:
     began = spoke = time.monotonic()
     yield f"retry: {round(1000 * LOOK_SECONDS)}\n\n"
-    while time.monotonic() - began < STREAM_SECONDS:
+    while time.monotonic() - began < STREAM_SECONDS and entrance.is_open():
         try:
             news = teller.news()
         except DatabaseDownError:
