@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, event, func, insert, select
 
 from jobs import lease, quotas, service
 from jobs.access import people
@@ -99,7 +99,7 @@ def test_a_run_on_a_gpu_is_counted_and_one_on_a_cpu_is_not(workshop: Database, a
         session.execute(delete(Slot))
     run("cpu", 9000)
     with workshop.begin() as session:
-        assert quotas.use(session, ada.owner, ada.settings).gpu_hours == 2.0
+        assert quotas.use(session, people.get(session, ada.owner), ada.settings).gpu_hours == 2.0
 
 
 @pytest.mark.usefixtures("gpu")
@@ -114,7 +114,7 @@ def test_who_has_used_up_their_gpu_hours_waits_until_they_are_a_week_old(
     assert found.owner_id == ben.owner
     assert claim(workshop, "gpu") is None
     with workshop.begin() as session:
-        use = quotas.use(session, ada.owner, ada.settings)
+        use = quotas.use(session, people.get(session, ada.owner), ada.settings)
         share = select(OwnerShare.rest_until).where(OwnerShare.owner_id == ada.owner)
         rests_until = session.execute(share).scalar_one()
     # The three hours of six days ago count no more after tonight; the six that remain are the
@@ -223,3 +223,32 @@ def test_a_limit_that_makes_no_sense_is_refused(
     with pytest.raises(RefusedError) as refused:
         change(workshop, ada, **{name: value})
     assert [fault.pointer for fault in refused.value.faults] == [f"/{name}"]
+
+
+def test_what_everybody_has_is_asked_in_as_few_questions_as_what_one_has(
+    workshop: Database, ada: Studio, ben: Studio
+) -> None:
+    order(ada)
+    order(ada)
+    order(ben)
+    used(workshop, ada, (1, 3.0))
+    asked: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        asked.append(statement)
+
+    with workshop.begin() as session:
+        one, both = [people.get(session, ada.owner)], people.everybody(session)
+        alone = {owner.id: quotas.use(session, owner, ada.settings) for owner in both}
+        event.listen(workshop.engine, "before_cursor_execute", note)
+        try:
+            quotas.uses(session, one, ada.settings)
+            of_one = len(asked)
+            together = quotas.uses(session, both, ada.settings)
+        finally:
+            event.remove(workshop.engine, "before_cursor_execute", note)
+    assert together == alone
+    assert (together[ada.owner].waiting, together[ben.owner].waiting) == (2, 1)
+    assert (together[ada.owner].gpu_hours, together[ben.owner].gpu_hours) == (3.0, 0.0)
+    assert together[ben.owner].disk_bytes == 1
+    assert len(asked) == 2 * of_one

@@ -28,7 +28,7 @@ def show() -> Response:
     settings = studio().settings
     with studio().database.begin() as session:
         row = people.get(session, owner_id())
-        use = quotas.use(session, row.id, settings)
+        use = quotas.use(session, row, settings)
         left = second_factor.recovery_codes_left(session, row.id)
         shown = persons.person(row, quotas.limits(row, settings), use)
     return jsonify({**shown, "access": str(g.asker.access), "recovery_codes_left": left})

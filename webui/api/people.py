@@ -25,8 +25,12 @@ Made = tuple[Response, int]
 @people_api.get("/people")
 def index() -> Response:
     """Everybody, by name."""
+    settings = studio().settings
     with studio().database.begin() as session:
-        return jsonify(results=[_shape(session, row.id) for row in people.everybody(session)])
+        everybody = people.everybody(session)
+        used = quotas.uses(session, everybody, settings)
+    shapes = [persons.person(row, quotas.limits(row, settings), used[row.id]) for row in everybody]
+    return jsonify(results=shapes)
 
 
 @people_api.get("/people/<person_id>")
@@ -103,7 +107,7 @@ def _shape(session: Session, person_id: UUID) -> dict[str, Any]:
     session.flush()
     row = people.get(session, person_id)
     session.refresh(row)
-    use = quotas.use(session, row.id, settings)
+    use = quotas.use(session, row, settings)
     return persons.person(row, quotas.limits(row, settings), use)
 
 

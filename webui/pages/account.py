@@ -201,7 +201,7 @@ def _shown() -> dict[str, Any]:
             "token_days": TOKEN_DAYS,
             "links": links,
             "limits": quotas.limits(owner, settings),
-            "use": quotas.use(session, owner.id, settings),
+            "use": quotas.use(session, owner, settings),
             "size": quotas.size,
             "codes_left": second_factor.recovery_codes_left(session, owner.id),
         }

@@ -142,10 +142,10 @@ def _shown() -> dict[str, Any]:
     settings = studio().settings
     with studio().database.begin() as session:
         everybody = people.everybody(session)
+        used = quotas.uses(session, everybody, settings)
         return {
             "people": [
-                (person, quotas.limits(person, settings), quotas.use(session, person.id, settings))
-                for person in everybody
+                (person, quotas.limits(person, settings), used[person.id]) for person in everybody
             ],
             "invitations": people.invitations(session),
             "names": {person.id: person.name for person in everybody},
