@@ -29,7 +29,7 @@ check: $(VENV)/.installed-dev ## style and types
 	$(BIN)/mypy
 
 test: check browser ## everything: style, types, tests with real services and a real browser
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 chaos: $(VENV)/.installed-dev ## attack a studio: JOBS=60 FAULTS=25 SEED=1 ATELIER_LEASE=3
 	$(BIN)/python -W error -m tests.chaos

@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import insert
 
-from atelier.local import Stack, free_port
+from atelier.local import Stack
 from engines.registry import KINDS
 from jobs.database import Database, connect
 from jobs.ids import new_id
@@ -19,6 +19,7 @@ from jobs.models import Owner
 from jobs.settings import Settings
 from jobs.storage import Storage
 from tests.learning import LEARNING
+from tests.ports import port_near
 
 SAMPLES = Path(__file__).parent.parent / "atelier" / "samples"
 LEASE_SECONDS = 6
@@ -38,7 +39,7 @@ def _running(folder: Path) -> Iterator[Stack]:
     settings = Settings.read(
         {
             "ATELIER_DATA": str(folder / "var"),
-            "PORT": str(free_port("127.0.0.1", 18_000)),
+            "PORT": str(port_near(18_000)),
             "ATELIER_LEASE": str(LEASE_SECONDS),
             "ATELIER_SLOTS": "cpu:1",
             # One thread: tests share their cores with a database, a browser and each other.

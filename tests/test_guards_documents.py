@@ -18,7 +18,7 @@ from tests.tables import TABLES, documented
 API = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(("place", "made"), TABLES.items(), ids=lambda part: str(part)[-30:])
+@pytest.mark.parametrize(("place", "made"), TABLES.items(), ids=[name for _, name in TABLES])
 def test_a_table_drawn_from_the_code_is_up_to_date(
     place: tuple[Path, str], made: Callable[[], str]
 ) -> None:

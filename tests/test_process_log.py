@@ -16,13 +16,14 @@ from typing import Any
 
 import pytest
 
-from atelier.local import Stack, free_port
+from atelier.local import Stack
 from jobs import process_log
 from jobs.database import connect
 from jobs.settings import Settings
 from jobs.storage import Storage
 from tests.commissions import tiny
 from tests.jobs.conftest import somebody
+from tests.ports import port_near
 from tests.worker.test_attempts import runner_of, saved_once
 from worker.logbook import Logbook
 
@@ -126,7 +127,7 @@ def logging_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     settings = Settings.read(
         {
             "ATELIER_DATA": str(folder / "var"),
-            "PORT": str(free_port("127.0.0.1", 18_400)),
+            "PORT": str(port_near(18_400)),
             "ATELIER_SLOTS": "cpu:1",
             "ATELIER_THREADS": "1",
             "ATELIER_LEASE": "6",

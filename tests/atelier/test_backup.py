@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from atelier.local import Stack, free_port
+from atelier.local import Stack
 from atelier.up import serving
 from jobs import service
 from jobs.access import accounts
@@ -24,6 +24,7 @@ from jobs.storage import Storage
 from jobs.stored.backup import MANIFEST, Shelf
 from tests.atelier.watching import ATELIER
 from tests.commissions import Studio, tiny
+from tests.ports import port_near
 from tests.worker.test_attempts import saved_once
 
 STEPS = 150
@@ -33,7 +34,7 @@ def settings_of(data: Path) -> Settings:
     return Settings.read(
         {
             "ATELIER_DATA": str(data),
-            "PORT": str(free_port("127.0.0.1", 18_600)),
+            "PORT": str(port_near(18_600)),
             "ATELIER_SLOTS": "cpu:1",
             "ATELIER_THREADS": "1",
             "ATELIER_LEASE": "6",

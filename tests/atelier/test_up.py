@@ -13,16 +13,17 @@ from pathlib import Path
 import pytest
 import requests
 
-from atelier.local import Stack, free_port
+from atelier.local import Stack
 from jobs.settings import Settings
 from tests.atelier.watching import ATELIER, Up, processes_of, until
+from tests.ports import port_near
 
 NAMES = ("celery", "keeper", "worker.runner", "valkey-server", "postgres", "gunicorn", "atelier up")
 
 
 @pytest.fixture
 def port() -> str:
-    return str(free_port("127.0.0.1", 19_000))
+    return str(port_near(19_000))
 
 
 @pytest.fixture

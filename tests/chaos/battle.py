@@ -16,7 +16,7 @@ from sqlalchemy import select
 
 from atelier.children import Program
 from atelier.client import Studio
-from atelier.local import Stack, free_port
+from atelier.local import Stack
 from atelier.tokens import keep_token
 from jobs.database import Database, connect
 from jobs.models import Event, File, Job
@@ -26,6 +26,7 @@ from tests.chaos import records, switches
 from tests.chaos.attacker import Attacker
 from tests.chaos.client import PATIENCE_SECONDS, Client, Load, Variant
 from tests.chaos.judge import broken_promises, losses, standstills
+from tests.ports import port_near
 
 SAMPLES = Path(__file__).parents[2] / "atelier" / "samples"
 PICTURES = (
@@ -152,7 +153,7 @@ def settings_in(folder: Path, lease: float) -> Settings:
     return Settings.read(
         {
             "ATELIER_DATA": str(folder / "var"),
-            "PORT": str(free_port("127.0.0.1", 18_300)),
+            "PORT": str(port_near(18_300)),
             "ATELIER_LEASE": str(lease),
             "ATELIER_SLOTS": "cpu:2",
             "ATELIER_THREADS": "1",

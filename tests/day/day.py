@@ -23,13 +23,14 @@ from uuid import UUID
 from sqlalchemy import insert, select
 
 from atelier.client import Studio
-from atelier.local import Stack, free_port
+from atelier.local import Stack
 from jobs.access import accounts
 from jobs.access.roles import Role
 from jobs.database import Database, connect
 from jobs.ids import new_id
 from jobs.models import Event, Job, Owner
 from jobs.settings import Settings
+from tests.ports import port_near
 
 SAMPLES = Path(__file__).parents[2] / "atelier" / "samples"
 PHOTO, PAINTING = (
@@ -240,7 +241,7 @@ def opened(flood: int) -> Iterator[Day]:
         Path(folder).chmod(0o711)
         variables = {
             "ATELIER_DATA": str(Path(folder, "var")),
-            "PORT": str(free_port("127.0.0.1", 19_300)),
+            "PORT": str(port_near(19_300)),
             "ATELIER_SLOTS": "cpu:2",
             "ATELIER_THREADS": "1",
             "ATELIER_LEASE": str(LEASE_SECONDS),

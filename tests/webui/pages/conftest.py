@@ -16,11 +16,11 @@ from playwright.sync_api import Browser, BrowserContext, sync_playwright
 from sqlalchemy import insert, text
 from werkzeug.serving import make_server
 
-from atelier.local import free_port
 from jobs.access import accounts
 from jobs.ids import new_id
 from jobs.models import Owner
 from jobs.settings import Settings
+from tests.ports import port_near
 from tests.schemas import own_schema
 from tests.webui.pages.worker_double import WorkerDouble
 from webui import create_app
@@ -49,7 +49,7 @@ def web_settings(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -
         storage_url="",
         redis_url=DEAD_REDIS,
         upload_bytes=200_000,
-        port=free_port("127.0.0.1", 18_900),
+        port=port_near(18_900),
     )
 
 

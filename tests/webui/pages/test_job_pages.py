@@ -103,7 +103,7 @@ def test_pause_resume_and_cancel_a_running_job(visitor: Visitor, worker: WorkerD
 
 
 @pytest.mark.parametrize("path", ["/jobs/{id}", "/thumbnails/{id}"])
-@pytest.mark.parametrize("id_", [str(uuid4()), "no-id"])
+@pytest.mark.parametrize("id_", [str(uuid4()), "no-id"], ids=["unknown", "malformed"])
 def test_what_is_not_there_is_a_friendly_404(visitor: Visitor, path: str, id_: str) -> None:
     status, shown = visitor.get(path.format(id=id_))
     assert status == 404
