@@ -33,19 +33,29 @@ FILES = {
     PHOTO: SAMPLES / "photos" / "astronaut.jpg",
     PAINTING: SAMPLES / "paintings" / "van-gogh-cafe-terrace-at-night.jpg",
 }
-MATRIX = 2048
+MATRIX, PRODUCTS = 2048, 12
 ROUNDS = 7
 
 
 def measure(size: int = 384, rounds: int = ROUNDS) -> list[Row]:
-    """Medians over ``rounds`` of a step and a matrix product in turn, at ``size`` x ``size`` px."""
+    """Medians over ``rounds`` of a step at ``size`` x ``size`` px and of matrix products, in turn.
+
+    So many products at once take about as long as a step: a machine that others share, or that
+    heats up, is faster for a moment than it stays.
+    """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     engine = _engine(size, device)
     arithmetic = _arithmetic_of_a_step(engine)
     matrix = torch.randn(MATRIX, MATRIX, device=device)
+
+    def multiply() -> None:
+        for _ in range(PRODUCTS):
+            torch.mm(matrix, matrix, out=product_of)
+
+    product_of = torch.empty_like(matrix)
     steps, products = [], []
     for turn in range(rounds + 1):
-        step, product = _seconds(engine.step, device), _seconds(lambda: matrix @ matrix, device)
+        step, product = _seconds(engine.step, device), _seconds(multiply, device) / PRODUCTS
         if turn:  # the first of each only warms up
             steps.append(step)
             products.append(product)
