@@ -38,8 +38,9 @@ def backup(settings: Settings, folder: Path, keep: int, full: bool, say: Say) ->
                 argv = [tool, *frame, f"--snapshot={snapshot}", f"--file={target}"]
                 _run(argv, found.database_url)
 
-            saved = shelf.save(database, Storage(found.storage), dump, full)
-            gone = shelf.prune(keep)
+            with shelf.alone():
+                saved = shelf.save(database, Storage(found.storage), dump, full)
+                gone = shelf.prune(keep)
         except BackupError as unfit:
             raise StudioError(str(unfit)) from None
         except OSError as failed:

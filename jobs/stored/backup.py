@@ -2,6 +2,7 @@
 
 FOLDER/files/ab/abcd...           stored files by content, shared by all snapshots
 FOLDER/snapshots/TIME/            database.dump and manifest.json, which names every file it needs
+FOLDER/lock                       held by the backup that is under way
 
 The database first, in one snapshot, then the files that this snapshot refers to. Files never
 change, so what lies in the folder already is not copied again. While the lock of the sweep is
@@ -11,7 +12,9 @@ at all.
 
 from __future__ import annotations
 
+import fcntl
 import json
+import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -33,6 +36,8 @@ FORMAT = 1
 # Held shared by backups and alone by the sweep of the keeper.
 SWEEP_LOCK = 7_021_890
 DUMP, MANIFEST = "database.dump", "manifest.json"
+
+log = logging.getLogger(__name__)
 
 # Writes the database as the exported snapshot ``name`` saw it to a file.
 Dump = Callable[[str, Path], None]
@@ -121,6 +126,23 @@ class Shelf:
         """Where a stored file lies, or will."""
         return self.folder / "files" / sha256[:2] / sha256
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Be the only one who adds to the folder, or prunes it of what no complete snapshot needs.
+
+        Raises :class:`BackupError` where somebody does already, OSError.
+        """
+        with (self.folder / "lock").open("ab") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise BackupError(
+                    f"Another backup into {self.folder} is under way. Try again once it is done."
+                ) from None
+            except OSError as unable:  # some network folders know no locks
+                log.warning("%s cannot be locked: %s", self.folder, unable)
+            yield
+
     def save(self, database: Database, storage: Storage, dump: Dump, full: bool = False) -> Saved:
         """Make a snapshot. ``full`` also reads again what was copied by earlier backups.
 
@@ -157,7 +179,10 @@ class Shelf:
         return Saved(name, len(kept), len(copied) - len(missing), size, tuple(missing))
 
     def prune(self, keep: int) -> list[str]:
-        """Remove all but the newest ``keep`` snapshots and the files that only those needed."""
+        """Remove all but the newest ``keep`` snapshots, the files that only those needed, and what
+        a backup left that was killed. Only for who is :meth:`alone`."""
+        for draft in self._snapshots.glob(".[0-9]*"):
+            shutil.rmtree(draft)
         names = self.names()
         gone = names[:-keep]
         for name in gone:
@@ -193,6 +218,7 @@ class Shelf:
 
     def bring_back(self, manifest: Manifest, storage: Storage) -> int:
         """Put the files of a checked snapshot into the storage; how many were not there."""
+        storage.begin()
         return sum(storage.bring(self.file(entry.sha256), entry.sha256) for entry in manifest.files)
 
     def _lacks(self, entry: Entry, full: bool) -> bool:

@@ -21,7 +21,7 @@ from jobs.database import Database, connect
 from jobs.models import File
 from jobs.settings import Settings
 from jobs.storage import Storage
-from jobs.stored.backup import MANIFEST, Shelf
+from jobs.stored.backup import MANIFEST, BackupError, Shelf
 from tests.atelier.watching import ATELIER
 from tests.commissions import Studio, tiny
 from tests.ports import port_near
@@ -196,6 +196,12 @@ def test_a_sweep_waits_for_a_backup_and_old_snapshots_go_with_their_files(
     gone = shelved(save)
     admin(data, "backup", save)
     assert gone.exists(), "an older snapshot needs it"
+    killed = save / "snapshots" / ".20260101T000000.000000Z"
+    killed.mkdir()
     admin(data, "backup", save, "--keep", "1")
     assert not gone.exists()
+    assert not killed.exists()
+    shelf = Shelf(save)
+    with shelf.alone(), pytest.raises(BackupError, match="under way"), shelf.alone():
+        pass
     assert len(Shelf(save).names()) == 1

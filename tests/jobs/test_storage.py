@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
+import time
 from pathlib import Path
 
 import pytest
 
 from jobs.database import Database
-from jobs.storage import DamagedError, Storage, StorageError
+from jobs.storage import DamagedError, Storage, StorageError, digest
 
 
 def put(workshop: Database, shelf: Storage, folder: Path, content: bytes) -> str:
@@ -20,8 +22,8 @@ def put(workshop: Database, shelf: Storage, folder: Path, content: bytes) -> str
 
 
 def stored_files(folder: Path) -> list[Path]:
-    """Everything below the storage's root."""
-    return [path for path in (folder / "files").rglob("*") if path.is_file()]
+    """Everything on the storage's shelves."""
+    return [path for path in (folder / "files").glob("??/*") if path.is_file()]
 
 
 def test_what_is_put_comes_back_and_is_named_by_its_hash(
@@ -77,12 +79,74 @@ def test_a_folder_that_is_not_mounted_is_no_damage(
     files.rmdir()
     (tmp_path / "unmounted").rename(files)
     shelf.fetch(sha256, tmp_path / "back")
+    assert shelf.answers()
     with pytest.raises(StorageError) as nowhere:
         shelf.fetch(sha256, tmp_path / "gone" / "back")
     assert not isinstance(nowhere.value, DamagedError), "it is the target that is missing"
     shelf.remove(sha256)
     with pytest.raises(DamagedError):
         shelf.check(sha256)
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_folder_that_is_not_mounted_takes_nothing(
+    workshop: Database, shelf: Storage, tmp_path: Path, gone: bool
+) -> None:
+    """What is written to its place would be hidden by the mount, and a row would name it."""
+    put(workshop, shelf, tmp_path, b"strokes")
+    files = tmp_path / "files"
+    files.rename(tmp_path / "unmounted")
+    if not gone:
+        files.mkdir()
+    for each in (shelf, Storage(str(files))):
+        with pytest.raises(StorageError, match="mounted"):
+            put(workshop, each, tmp_path, b"dots")
+    assert not shelf.answers()
+    assert stored_files(tmp_path) == []
+    (tmp_path / "other").write_bytes(b"restored")
+    shelf.begin()
+    shelf.bring(tmp_path / "other", digest(tmp_path / "other"))
+    put(workshop, Storage(str(files)), tmp_path, b"dots")
+
+
+def test_a_service_that_cannot_be_reached_is_a_storage_that_is_away(
+    workshop: Database, shelf: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Object stores have errors of their own for that, and no job is to blame for them."""
+
+    class EndpointConnectionError(Exception):
+        """As botocore raises it."""
+
+    def unreachable(*_asked: object, **_how: object) -> object:
+        raise EndpointConnectionError("could not connect")
+
+    far = Storage("memory://far")
+    sha256 = put(workshop, far, tmp_path, b"strokes")
+    for name in ("open", "exists", "put_file", "ls"):
+        monkeypatch.setattr(far._fs, name, unreachable, raising=True)
+    for ask in (
+        lambda: far.fetch(sha256, tmp_path / "back"),
+        lambda: far.check(sha256),
+        lambda: put(workshop, far, tmp_path, b"dots"),
+    ):
+        with pytest.raises(StorageError) as away:
+            ask()
+        assert not isinstance(away.value, DamagedError)
+    assert not far.answers()
+
+
+def test_what_was_being_stored_when_its_writer_died_goes(shelf: Storage, tmp_path: Path) -> None:
+    """A day later, in which the slowest writer is done."""
+    shelves = [tmp_path / "files" / name for name in ("ab", "cd")]
+    for folder in shelves:
+        folder.mkdir(parents=True)
+        (folder / ".part-old").write_bytes(b"half")
+        (folder / ".part-new").write_bytes(b"half")
+        long_ago = time.time() - 2 * 86_400
+        os.utime(folder / ".part-old", (long_ago, long_ago))
+    pulses: list[None] = []
+    assert shelf.sweep_drafts(lambda: pulses.append(None)) == len(pulses) == len(shelves)
+    assert [path.name for path in stored_files(tmp_path)] == [".part-new"] * 2
 
 
 def test_a_lost_shelf_beside_others_is_damage(

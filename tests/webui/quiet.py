@@ -102,7 +102,7 @@ class Quiet:
                 ).scalar_one()
                 for table in LEFT_BEHIND
             }
-        stored = [path for path in Path(self.settings.storage).rglob("*") if path.is_file()]
+        stored = [path for path in Path(self.settings.storage).glob("??/*") if path.is_file()]
         return {**counts, "stored": len(stored)}
 
 
