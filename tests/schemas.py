@@ -29,3 +29,11 @@ def own_schema(database: Database, schema: str) -> Iterator[None]:
         with database.begin() as session:
             session.execute(text(f"DROP SCHEMA {schema} CASCADE"))
         database.close()
+
+
+def emptied(database: Database) -> Database:
+    """The same tables without a row: much sooner there than new ones."""
+    names = ", ".join(table.name for table in Base.metadata.sorted_tables)
+    with database.begin() as session:
+        session.execute(text(f"TRUNCATE {names}"))
+    return database

@@ -7,10 +7,12 @@ pause that relies on it, and outputs before the success that promises them.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,10 +29,13 @@ from jobs.storage import Storage, StorageError
 from worker import failures, memory
 from worker.logbook import Logbook
 from worker.nursery import Runner
-from worker.protocol import Say, Stop
+from worker.protocol import Say, Stop, boot_clock
 from worker.timeline import Timeline
 
 RETRY_SECONDS = 1.0
+# Bytes that nothing refers to go an hour after they were stored. Works that have waited this long
+# for their rows, as for a slow last work or a database, are stored again.
+UNREFERRED_SECONDS = 600.0
 # Why a runner that stopped as asked is where it is now.
 STOPPED: dict[Stop, tuple[State, Reason]] = {
     Stop.CANCEL: (State.CANCELED, Reason.CANCELED_BY_USER),
@@ -58,6 +63,8 @@ class Clerk:
             1, thread_name_prefix="clerk", initializer=lambda: process_log.bind(**about)
         )
         self._works: list[Work] = []
+        self._made: list[Path] = []
+        self._made_at = math.inf
         self._end: tuple[str, dict[str, Any]] | None = None
         self._cause = ""
         self._failure: Exception | None = None
@@ -98,13 +105,11 @@ class Clerk:
         """Show a newer preview; one that cannot be stored is left out."""
 
         def store() -> None:
-            path = Path(told["path"])
-            stored = self._storage.put(self._database, path)
+            stored = self._storage.put(self._database, Path(told["path"]))
             with self._database.begin() as session:
                 lease.report_preview(session, self._claim.hold, stored)
-            path.unlink(missing_ok=True)
 
-        self._later(lambda: self._tried("preview", store))
+        self._later(lambda: self._tried_once("preview", store, told))
 
     def keep_checkpoint(self, told: dict[str, Any]) -> None:
         """Store a state, then commit its row; one that cannot be stored is left out."""
@@ -112,15 +117,13 @@ class Clerk:
         def store() -> None:
             # Whoever resumes from here goes on with the timeline as it was here.
             self._timeline.bring()
-            path = Path(told["path"])
-            stored = self._storage.put(self._database, path)
+            stored = self._storage.put(self._database, Path(told["path"]))
             how = (told["step"], told["state_version"], told["threads"], told["score"])
             saved = SavedState(stored.sha256, *how)
             with self._database.begin() as session:
                 lease.commit_checkpoint(session, self._claim.hold, saved)
-            path.unlink(missing_ok=True)
 
-        self._later(lambda: self._tried("checkpoint", store))
+        self._later(lambda: self._tried_once("checkpoint", store, told))
 
     def keep_snapshot(self, told: dict[str, Any], done: Callable[[bool], None]) -> None:
         """Store a model of now, then commit its row; ``done`` hears whether that went well. Where
@@ -135,9 +138,8 @@ class Clerk:
         def tried() -> None:
             kept = False
             try:
-                kept = self._tried("model", store)
+                kept = self._tried_once("model", store, told)
             finally:
-                Path(told["path"]).unlink(missing_ok=True)
                 done(kept)
 
         self._later(tried)
@@ -147,6 +149,8 @@ class Clerk:
 
         def store() -> None:
             path = Path(told["path"])
+            self._made_at = min(self._made_at, boot_clock())
+            self._made.append(path)
             stored = self._until_up(lambda: self._storage.put(self._database, path))
             self._works.append(
                 Work(
@@ -186,7 +190,7 @@ class Clerk:
         if self._failure is not None:
             return self._record_failed_write(self._failure, seconds)
         if said == Say.DONE:
-            return self._write(lambda s: lease.finish(s, hold, self._works, seconds))
+            return self._record_success(seconds)
         if said == Say.FAILED:
             return self._record_failure(told, seconds)
         if said == Say.STOPPED or stop is not None:
@@ -196,6 +200,10 @@ class Clerk:
         cause, reason = runner.cause_of_death(), Reason.WORKER_LOST
         if stalled:
             cause, reason = "no sign of life", Reason.STALLED
+        elif runner.ended_with_server:
+            log.error("job %s: %s", hold.job_id, cause)
+            lost = (State.QUEUED, Reason.WORKER_LOST)  # a service's death, and none of the job's
+            return self._write(lambda s: lease.stop(s, hold, *lost, seconds))
         elif runner.was_killed and memory.oom_kills() > self._oom_kills:
             self._cause = f"{cause}: the machine was out of memory"
             log.error("job %s: %s", hold.job_id, self._cause)
@@ -204,12 +212,31 @@ class Clerk:
         self._cause = cause
         return self._write_broken(lambda s: lease.runner_died(s, hold, reason, cause, seconds))
 
+    def _record_success(self, seconds: float) -> None:
+        def once() -> None:
+            self._look_after_works()
+            with self._database.begin() as session:
+                lease.finish(session, self._claim.hold, self._works, seconds)
+
+        try:
+            self._until_up(once)
+        except StorageError as failed:
+            self._record_failed_write(failed, seconds)
+
+    def _look_after_works(self) -> None:
+        """Store works again that were stored long ago: they may have been swept meanwhile."""
+        if boot_clock() - self._made_at > UNREFERRED_SECONDS:
+            for path in self._made:
+                self._storage.put(self._database, path)
+            self._made_at = boot_clock()
+
     def _record_failure(self, told: dict[str, Any], seconds: float) -> None:
         reason, error = Reason(told["reason"]), told["error"]
         hold = self._claim.hold
-        if reason is Reason.DEVICE_ERROR:
-            self.device_failed = True
-            cause = "the device answered with an error"
+        if reason in (Reason.DEVICE_ERROR, Reason.WORKER_LOST):
+            # Another machine may well run it.
+            self.device_failed = reason is Reason.DEVICE_ERROR
+            cause = f"the {'device' if self.device_failed else 'machine'} answered with an error"
             return self._write_broken(lambda s: lease.runner_died(s, hold, reason, cause, seconds))
         if reason is Reason.OUT_OF_MEMORY:
             return self._record_out_of_memory(error, seconds, killed=False)
@@ -291,6 +318,15 @@ class Clerk:
             log.warning("job %s: %s left out: %s", self._claim.hold.job_id, what, failed)
             return False
         return True
+
+    def _tried_once(self, what: str, store: Callable[[], None], told: dict[str, Any]) -> bool:
+        """The same for a file that nobody comes back for: it goes, however that ended, or a storage
+        that is away would fill the machine's own disk."""
+        try:
+            return self._tried(what, store)
+        finally:
+            with suppress(OSError):
+                Path(told["path"]).unlink(missing_ok=True)
 
     def _later(self, act: Callable[[], object]) -> None:
         def guarded() -> None:

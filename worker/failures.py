@@ -14,6 +14,8 @@ MEMORY_WORDS = (
     "CUDA error: out of memory",
     "STATUS_ALLOC_FAILED",
 )
+# Of a disk that takes nothing any more, or of a machine without a file to spare.
+MACHINE_ERRORS = (errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ESTALE)
 DEVICE_WORDS = ("CUDA error", "CUDA driver error", "cuDNN error")
 
 
@@ -30,6 +32,8 @@ def told(failure: BaseException, fitted: tuple[str, int] | None) -> dict[str, An
         return {"reason": "device_error", "error": None, "cause": cause}
     if is_full(failure):
         return {"reason": "disk_full", "error": None, "cause": cause}
+    if isinstance(failure, OSError) and failure.errno in MACHINE_ERRORS:
+        return {"reason": "worker_lost", "error": None, "cause": cause}
     return {"reason": "internal_error", "error": None, "cause": cause}
 
 

@@ -33,6 +33,8 @@ from worker.slots import SlotSpec
 
 SERVER = ("-m", "worker.runner")
 MESSAGE_BYTES = 4096
+# A server that lives tells at once how a runner ended, on a busy machine a little later.
+STATUS_SECONDS = 5.0
 
 
 class ForkServerError(Exception):
@@ -77,7 +79,7 @@ class ForkServer:
         forked, self._forked = self._forked, None
         return forked
 
-    def status_of(self, pid: int, timeout: float = 1.0) -> int | None:
+    def status_of(self, pid: int, timeout: float = STATUS_SECONDS) -> int | None:
         """How a runner ended, negative for a signal; None when the server did not say."""
         self._hear_until(lambda: pid in self._ended, timeout)
         return self._ended.pop(pid, None)
@@ -86,6 +88,11 @@ class ForkServer:
     def gone(self) -> bool:
         """Whether the process has ended."""
         return self._process.poll() is not None
+
+    @property
+    def lost(self) -> bool:
+        """Whether nothing more is heard of it, because it has ended or was let go."""
+        return self._closed or self.gone
 
     def kill(self) -> None:
         """End it; the kernel ends its runners with it."""
@@ -119,7 +126,12 @@ class ForkServer:
             case "ready":
                 self._ready = True
             case "forked":
-                self._forked = (told["pid"], files[0])
+                # A number that was another's: how that one ended was never asked.
+                self._ended.pop(told["pid"], None)
+                if files:
+                    self._forked = (told["pid"], files[0])
+                else:  # no file is to be had here: whom nobody can watch must go, and its server
+                    self._closed = True
             case "ended":
                 self._ended[told["pid"]] = told["status"]
 

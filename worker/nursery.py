@@ -18,6 +18,8 @@ from worker.slots import SlotSpec
 
 IMPORT_SECONDS = 120.0
 FORK_SECONDS = 5.0
+# A fork is ready within milliseconds. One that is not by then never will be.
+READY_SECONDS = 30.0
 
 log = logging.getLogger(__name__)
 
@@ -26,26 +28,25 @@ class Runner:
     """A process that runs one attempt, in a session of its own."""
 
     def __init__(self, server: ForkServer) -> None:
-        """Fork it. Raises :class:`ForkServerError`."""
+        """Fork it. Raises :class:`ForkServerError`, and OSError or RuntimeError where no further
+        file or thread is to be had; nothing is left open then, which ends what was forked."""
         self._server = server
-        theirs_in, ours_in = os.pipe()
-        ours_out, theirs_out = os.pipe()
-        try:
+        with contextlib.ExitStack() as undo, contextlib.ExitStack() as theirs:
+            theirs_in, ours_in = os.pipe()
+            theirs.callback(os.close, theirs_in)
+            self._sender = Sender(undo.enter_context(os.fdopen(ours_in, "wb")))
+            ours_out, theirs_out = os.pipe()
+            theirs.callback(os.close, theirs_out)
+            self._mouth = undo.enter_context(os.fdopen(ours_out, "rb"))
             self._pid, self._pidfd = server.fork(theirs_in, theirs_out, FORK_SECONDS)
-        except ForkServerError:
-            os.close(ours_in)
-            os.close(ours_out)
-            raise
-        finally:
-            os.close(theirs_in)
-            os.close(theirs_out)
-        self._sender = Sender(os.fdopen(ours_in, "wb"))
-        self._mouth = os.fdopen(ours_out, "rb")
-        self._said: queue.Queue[dict[str, Any] | None] = queue.Queue()
-        self._closed = self._ended = False
-        self._status: int | None = None
-        self.ready = threading.Event()
-        threading.Thread(target=self._listen, name="runner-ear", daemon=True).start()
+            undo.callback(os.close, self._pidfd)
+            self.born = time.monotonic()
+            self._said: queue.Queue[dict[str, Any] | None] = queue.Queue()
+            self._closed = self._ended = False
+            self._status: int | None = None
+            self.ready = threading.Event()
+            threading.Thread(target=self._listen, name="runner-ear", daemon=True).start()
+            undo.pop_all()
 
     @property
     def pid(self) -> int:
@@ -135,6 +136,12 @@ class Runner:
         self.cause_of_death()
         return self._status == -signal.SIGKILL
 
+    @property
+    def ended_with_server(self) -> bool:
+        """Whether it was its fork server that was lost, and this process with it."""
+        self.cause_of_death()
+        return self._status is None and self._server.lost
+
     def close(self) -> None:
         """Let go of the files that lead to a process that is gone."""
         with contextlib.suppress(OSError):
@@ -147,13 +154,15 @@ class Runner:
             self._sender.send(what, **values)
 
     def _listen(self) -> None:
-        with self._mouth as mouth:
-            for message in messages(mouth):
-                if message["is"] == Say.READY:
-                    self.ready.set()
-                else:
-                    self._said.put(message)
-        self._said.put(None)
+        try:
+            with self._mouth as mouth:
+                for message in messages(mouth):
+                    if message["is"] == Say.READY:
+                        self.ready.set()
+                    else:
+                        self._said.put(message)
+        finally:  # who waits for its end hears of it, whatever was among its words
+            self._said.put(None)
 
 
 class Nursery:
@@ -192,7 +201,14 @@ class Nursery:
                 log.warning("the fork server of slot %s: %s", self._slot.name, hung)
                 self.close()
                 return False
-        return self._standby.ready.wait(max(until - time.monotonic(), FORK_SECONDS))
+        if self._standby.ready.wait(max(until - time.monotonic(), FORK_SECONDS)):
+            return True
+        if time.monotonic() - self._standby.born > READY_SECONDS:
+            log.warning(
+                "standby %s does not become ready; another takes its place", self._standby.pid
+            )
+            self._drop_standby()
+        return False
 
     def take(self) -> Runner:
         """The standby, which is no longer one; :meth:`await_standby` must have said True."""

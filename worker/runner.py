@@ -50,8 +50,14 @@ def run_one(stdin: int, stdout: int) -> None:
     sender = Sender(os.fdopen(stdout, "wb"))
     sender.send(Say.READY)
     assignment = control.await_start()
-    lock = _locked(Path(assignment.lock))
-    log_to(Path(assignment.log), _lines(assignment))
+    try:
+        lock = _locked(Path(assignment.lock))
+        log_to(Path(assignment.log), _lines(assignment))
+    except OSError as failure:
+        if not failures.is_full(failure):
+            raise
+        sender.send(Say.FAILED, **failures.told(failure, None))
+        return
     run = Run(assignment, control, sender)
     try:
         run.go()

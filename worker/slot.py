@@ -34,6 +34,8 @@ from worker.supervisor import Supervisor, step_until
 from worker.vitals import Vitals
 
 LOOK_SECONDS = 2.0
+# A machine that could not even begin a job leaves jobs to others for so long.
+REST_SECONDS = 30.0
 
 log = logging.getLogger(__name__)
 
@@ -51,9 +53,12 @@ class Slot:
         self._changed = threading.Condition()
         self._nudges = self._served = 0
         self._room = True
+        self._storage_away = False
+        self._rests_until = 0.0
         self._told_until = 0.0
         self._unfit: str | None = None
         self._inherited = False
+        self._place = ""
         self._vitals = Vitals(spec)
         self._thread = threading.Thread(target=self._live, name="slot")
 
@@ -84,15 +89,25 @@ class Slot:
                 self._changed.wait(1.0)
 
     def _live(self) -> None:
+        """Serve until told to stop: whatever breaks meanwhile, as on a disk that takes no lock
+        now, a worker that looks alive does not stay without its slot."""
+        while not self._shutdown.is_set():
+            try:
+                self._lock_and_serve()
+            except Exception:
+                log.exception("slot %s: broke; it begins anew", self._name)
+                self._shutdown.wait(LOOK_SECONDS)
+
+    def _lock_and_serve(self) -> None:
         lock = scratch.lock_slot(self._settings.scratch, self._name, self._shutdown)
         if lock is None:
             return
         with lock, process_log.bound(slot=self._name):
+            self._place = scratch.place_of(lock)
             self._serve()
 
     def _serve(self) -> None:
-        scratch.sweep(self._settings.scratch)
-        self._sweep_cache()
+        self._sweep()
         nursery = Nursery(self._spec)
         try:
             while not self._shutdown.is_set():
@@ -111,12 +126,14 @@ class Slot:
             self._inherit()
             self._close_if_unfit()
             # A job is only taken by a slot that can start it: another may be faster.
-            ready = nursery.await_standby(LOOK_SECONDS) and self._has_room()
+            ready = nursery.await_standby(LOOK_SECONDS) and self._has_room() and self._has_storage()
             if self._may_claim(ready) and self._run_next(nursery):
-                self._sweep_cache()
+                self._sweep()
                 return
         except DatabaseDownError as away:
             log.warning("slot %s: database away: %s", self._name, away)
+            # The answer to a claim may have been lost, or a run ended unrecorded.
+            self._inherited = False
         except Exception:
             log.exception("slot %s: turn failed", self._name)
         with self._changed:
@@ -128,23 +145,27 @@ class Slot:
     def _may_claim(self, ready: bool) -> bool:
         """Whether a job may be asked for. What was told of the slot a moment ago is not told again
         before a claim, which finds out by itself what was closed meanwhile."""
+        ready = ready and time.monotonic() >= self._rests_until
         told = ready and time.monotonic() < self._told_until
         is_open = told or self._register(ready)
         return ready and is_open and not self._shutdown.is_set()
 
-    def _sweep_cache(self) -> None:
+    def _sweep(self) -> None:
+        """Remove what dead workers left on this machine, and of the cache what is too much."""
         try:
+            scratch.sweep(self._settings.scratch)
             cache.sweep(self._settings.cache, self._settings.cache_bytes)
         except OSError as failed:
-            log.warning("slot %s: the cache is not swept: %s", self._name, failed)
+            log.warning("slot %s: scratch or cache is not swept: %s", self._name, failed)
 
     def _inherit(self) -> None:
-        """Put back what an earlier worker of this slot left behind when it died."""
+        """Put back what was given to this slot and runs nowhere: an earlier worker died with it, or
+        the database was away when it was given or ended."""
         if self._inherited:
             return
         with self._database.begin() as session:
-            for job in rescue.rescue_predecessor(session, self._name):
-                log.warning("job %s: the slot's last worker died; now %s", job.id, job.state)
+            for job in rescue.rescue_predecessor(session, self._name, self._place):
+                log.warning("job %s: it runs no more in this slot; now %s", job.id, job.state)
         self._inherited = True
 
     def _close_if_unfit(self) -> None:
@@ -170,6 +191,7 @@ class Slot:
                 settings.lease,
                 settings.running_per_owner,
                 settings.gpu_hours_per_owner,
+                place=self._place,
             )
         if claim is None:
             return False
@@ -179,7 +201,7 @@ class Slot:
             try:
                 self._attempt(claim, nursery, step_until(asked_at, settings.lease))
             except DatabaseDownError:
-                raise  # nothing can be recorded: the lease runs out
+                raise  # nothing can be recorded: what ran here is put back once it is there again
             except Exception as unfit:
                 self._give_up(claim, unfit)
                 return False
@@ -195,22 +217,23 @@ class Slot:
             kind = KINDS[claim.kind]
             place.prepare()
             assignment = self._assignment(claim, place, errand)
-        except Exception:
-            runner.kill()
-            runner.close()
-            place.remove()
-            raise
-        logbook = Logbook(Path(assignment.log), claim.attempt)
-        clerk = Clerk(self._database, self._storage, claim, logbook)
-        try:
-            Supervisor(
+            logbook = Logbook(Path(assignment.log), claim.attempt)
+            clerk = Clerk(self._database, self._storage, claim, logbook)
+            supervisor = Supervisor(
                 self._database,
                 claim,
                 runner,
                 clerk,
                 lease_seconds=self._settings.lease,
                 stall_seconds=kind.stall_seconds,
-            ).run(
+            )
+        except Exception:
+            runner.kill()
+            runner.close()
+            place.remove()
+            raise
+        try:
+            supervisor.run(
                 assignment,
                 self._shutdown,
                 lambda stepped: self._tend(nursery, stepped),
@@ -251,10 +274,16 @@ class Slot:
         )
 
     def _tend(self, nursery: Nursery, stepped: bool) -> None:
-        # A fork server that starts anew imports torch, which a first step should not wait for.
-        if stepped:
-            nursery.tend()
-        self._register(ready=False)
+        """What else the slot does while a run goes on; nothing of it may end that."""
+        try:
+            # A fork server that starts anew imports torch, which a first step should not wait for.
+            if stepped:
+                nursery.tend()
+            self._register(ready=False)
+        except DatabaseDownError:
+            raise
+        except Exception:
+            log.exception("slot %s: broke beside its run", self._name)
 
     def _give_up(self, claim: Claim, unfit: Exception) -> None:
         """It did not come to a run, or the run not to its end: an input is gone for good or only
@@ -273,9 +302,11 @@ class Slot:
             # Such as a runner of the attempt before that does not go: this machine's trouble, and
             # no fault of the job.
             reason = Reason.WORKER_LOST
-        elif not isinstance(unfit, StorageError):
+            self._rests_until = time.monotonic() + REST_SECONDS
+        elif not isinstance(unfit, StorageError) or scratch.is_unreadable(unfit, self._storage):
             self._note_death(claim, unfit)
             return
+        self._storage_away = reason is Reason.STORAGE_AWAY
         log.error("job %s: %s: %s", claim.hold.job_id, reason, unfit, exc_info=unfit)
         with suppress(FenceLostError), self._database.begin() as session:
             lease.stop(session, claim.hold, target, reason, 0.0)
@@ -297,6 +328,17 @@ class Slot:
             log.warning("slot %s: %s bytes of disk are free, %s needed", self._name, free, least)
         self._room = room
         return room
+
+    def _has_storage(self) -> bool:
+        """Whether a job could have its inputs. Asked after one could not: else the same job would
+        be taken and put back for as long as the storage is away."""
+        if self._storage_away:
+            try:
+                self._storage.expect_there(self._database)
+                self._storage_away = not self._storage.answers()
+            except StorageError as away:
+                log.warning("slot %s: %s", self._name, away)
+        return not self._storage_away
 
     def _register(self, ready: bool) -> bool:
         """Tell the studio that this slot is here; whether it may take a job."""

@@ -31,6 +31,8 @@ KILL_AFTER_SECONDS = 15.0
 LEAVE_AFTER_SECONDS = 18.0
 TICK_SECONDS = 0.25
 SNAPSHOT_AGAIN_SECONDS = 30.0
+# What a runner has started may keep its pipe open: so long after its end nobody listens any more.
+LINGER_SECONDS = 5.0
 
 log = logging.getLogger(__name__)
 
@@ -59,12 +61,13 @@ class Supervisor:
     ) -> None:
         self._database, self._claim, self._runner, self._clerk = database, claim, runner, clerk
         self._lease, self._stall = lease_seconds, stall_seconds
-        self._life_at = time.monotonic()
+        self._life_at = self._turned_at = time.monotonic()
         self._look_at = self._beat_at = 0.0
         self._progress: dict[str, Any] | None = None
         self._stop: Stop | None = None
         self._stop_at = 0.0
         self._term_sent = False
+        self._gone_at: float | None = None
         self._ending: Future[None] | None = None
         self._stalled = False
         self._may_ask = bool(KINDS[claim.kind].snapshots)
@@ -95,10 +98,11 @@ class Supervisor:
         the slot does. ``stepping`` hears how many steps are done, of how many.
         """
         self._tend, self._stepping = tend, stepping
-        self._runner.start(assignment)
         self._beat_at = time.monotonic() + self._lease / BEATS_PER_LEASE
         try:
+            self._runner.start(assignment)
             while not self._over(shutdown):
+                self._excuse_own_pause()
                 self._hear(self._runner.next_message(TICK_SECONDS))
                 if shutdown.is_set():
                     self._ask_to_stop(Stop.YIELD)
@@ -107,7 +111,7 @@ class Supervisor:
                 self._press_stop()
                 self._watch_for_stall()
                 self._tell_database()
-                if self._ending is None and self._runner.silent and self._runner.wait(TICK_SECONDS):
+                if self._ending is None and self._has_ended():
                     self._guarded(self._look)  # its last progress, before its end
                     self._ending = self._clerk.conclude(self._stop, self._stalled, self._runner)
             if self._ending is not None and self._ending.done():
@@ -118,6 +122,23 @@ class Supervisor:
             self._runner.kill()
             self._clerk.close()
             self._runner.close()
+
+    def _has_ended(self) -> bool:
+        """Whether the process is gone and all that it said was heard."""
+        if not self._runner.wait(TICK_SECONDS if self._runner.silent else 0.0):
+            return False
+        now = time.monotonic()
+        self._gone_at = now if self._gone_at is None else self._gone_at
+        return self._runner.silent or now - self._gone_at > LINGER_SECONDS
+
+    def _excuse_own_pause(self) -> None:
+        """Who was stopped as a whole, as a paused container is, and its runner with it, takes that
+        time neither for the runner's silence nor for the time that it had to stop."""
+        now = time.monotonic()
+        away, self._turned_at = now - self._turned_at, now
+        if away > self._stall / 4:
+            self._life_at += away
+            self._stop_at += away
 
     def _over(self, shutdown: threading.Event) -> bool:
         if self._ending is not None and self._ending.done():

@@ -71,9 +71,14 @@ def _say(words: str, *_: Any) -> None:
 def _open_slot(**_: Any) -> None:
     try:
         slot_spec = spec(settings)
+        storage = Storage(settings.storage)
     except SettingsError as wrong:
         sys.exit(str(wrong))
-    slot = Slot(settings, slot_spec, connect(settings, connections=4), Storage(settings.storage))
+    except Exception as broken:
+        # Celery would go on without a slot, and take wakes for nobody.
+        log.exception("no slot can be opened")
+        sys.exit(f"no slot can be opened: {broken}")
+    slot = Slot(settings, slot_spec, connect(settings, connections=4), storage)
     _slots.append(slot)
     slot.start()
 

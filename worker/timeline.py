@@ -8,6 +8,7 @@ committed before it.
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,12 @@ from jobs.lease import Hold
 from jobs.records import metrics
 from jobs.records.frames import Shown
 from jobs.records.series import Column, Columns
-from jobs.storage import Storage
+from jobs.storage import SourceError, Storage
 from worker.logbook import Logbook
 from worker.points import received
 
 FULL = "the timeline is full; the pictures of later steps are not kept"
+LOST = "the picture of step %s is lost"
 THINNED = "figures up to step %s are kept as lowest, mean and highest of %s steps each"
 
 log = logging.getLogger(__name__)
@@ -53,7 +55,12 @@ class Timeline:
         if self._changed:
             self._bring_points()
         while self._frames:
-            self._bring_frame(self._frames[0])
+            try:
+                self._bring_frame(self._frames[0])
+            except SourceError as lost:
+                # No checkpoint would be kept any more, if what cannot be read were waited for.
+                log.warning("job %s: a picture is lost: %s", self._hold.job_id, lost)
+                self._logbook.note(LOST % self._frames[0]["step"])
             del self._frames[0]
 
     def _bring_points(self) -> None:
@@ -72,7 +79,8 @@ class Timeline:
         shown = Shown(stored, told["step"], told["width"], told["height"], told["score"])
         with self._database.begin() as session:
             kept = lease.report_frame(session, self._hold, shown)
-        path.unlink(missing_ok=True)
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
         if not kept and not self._full:
             self._full = True
             self._logbook.note(FULL)

@@ -66,7 +66,11 @@ class Vitals:
         if now < self._due_at:
             return None
         self._due_at = now + self._least
-        told = {**self._machine(), **self._job(), **gpu(self._device)}
+        told: dict[str, Any] = {}
+        for measure in (self._machine, self._job, lambda: gpu(self._device)):
+            # A machine that does not tell, or has no file to spare now, serves all the same.
+            with contextlib.suppress(OSError, ValueError):
+                told.update(measure())
         return {name: value for name, value in told.items() if value is not None}
 
     def _machine(self) -> dict[str, Any]:

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert, text
+from sqlalchemy import insert
 
 from jobs.database import Database, connect
 from jobs.ids import new_id
-from jobs.models import Base, Blob, File, Owner
+from jobs.models import Blob, File, Owner
 from jobs.settings import Settings
 from jobs.storage import Storage
 from tests.commissions import Studio
-from tests.schemas import own_schema
+from tests.schemas import emptied, own_schema
 
 SHA256 = "ab" * 32
 
@@ -30,10 +30,7 @@ def tables(settings: Settings) -> Iterator[Database]:
 @pytest.fixture
 def workshop(tables: Database) -> Database:
     """The same, empty."""
-    names = ", ".join(table.name for table in Base.metadata.sorted_tables)
-    with tables.begin() as session:
-        session.execute(text(f"TRUNCATE {names}"))
-    return tables
+    return emptied(tables)
 
 
 @pytest.fixture

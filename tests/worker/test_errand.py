@@ -18,7 +18,7 @@ from jobs.settings import Settings
 from jobs.storage import CHUNK, Storage
 from tests.commissions import Studio, tiny
 from tests.jobs.conftest import somebody
-from tests.schemas import own_schema
+from tests.schemas import emptied, own_schema
 from worker.errand import CalledOffError, Errand
 from worker.protocol import Stop
 
@@ -27,12 +27,18 @@ SHORT = 0.01
 PIECES = 8
 
 
-@pytest.fixture
-def desk(settings: Settings, tmp_path: Path) -> Iterator[Database]:
+@pytest.fixture(scope="module")
+def tables(settings: Settings) -> Iterator[Database]:
     """Tables that no worker looks at."""
     opened = connect(settings)
     with own_schema(opened, "errand"):
         yield opened
+
+
+@pytest.fixture
+def desk(tables: Database) -> Database:
+    """The same, empty."""
+    return emptied(tables)
 
 
 @pytest.fixture

@@ -39,6 +39,12 @@ def test_the_size_that_fitted_is_named(failure: Exception) -> None:
     )
 
 
+@pytest.mark.parametrize("code", failures.MACHINE_ERRORS)
+def test_an_error_of_the_machine_is_told_as_its_own(code: int) -> None:
+    """Not as one that would come again anywhere."""
+    assert failures.told(OSError(code, "as it is"), None)["reason"] == "worker_lost"
+
+
 def test_nothing_is_claimed_to_fit_before_anything_has(photo: Path, painting: Path) -> None:
     params = StyleTransferParams(
         content=PHOTO, styles=[PAINTING], size=128, start_size=64, iterations=2
