@@ -31,6 +31,10 @@ class DatabaseDownError(Exception):
     """The database cannot be reached or went away in the middle; asking again is safe."""
 
 
+class LockedError(DatabaseDownError):
+    """Somebody holds rows for longer than this transaction was willing to wait."""
+
+
 class Database:
     """Transactions on one database. Safe to share between threads."""
 
@@ -49,6 +53,8 @@ class Database:
         except PoolTimeoutError as busy:
             raise DatabaseDownError(str(busy)) from busy
         except DBAPIError as broken:
+            if isinstance(broken.orig, psycopg.errors.LockNotAvailable):
+                raise LockedError(str(broken.orig)) from broken
             if broken.connection_invalidated or isinstance(broken, NOT_OURS):
                 raise DatabaseDownError(str(broken.orig)) from broken
             raise

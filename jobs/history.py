@@ -27,7 +27,7 @@ class History:
         if seq != self.seq + 1:
             self._miss(seq - 1)
         self.seq = seq
-        if type_ in ("wanted", "reason"):
+        if type_ in ("wanted", "reason", "fence"):
             self.known[type_] = data.get(type_)
         elif type_ == "status":
             self._move(data)

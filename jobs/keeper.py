@@ -10,20 +10,27 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import datetime
+from datetime import timedelta
 from types import FrameType
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, delete, func, select, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import Session
 
-from jobs import attempts, awaiting, figures, lease, process_log, references, rescue, slots
-from jobs.database import Database, DatabaseDownError, connect
-from jobs.models import Blob, DiskSample, IdempotencyKey, Invitation, Job, ShareLink, Slot, Token
+from jobs import attempts, awaiting, figures, lease, process_log, rescue, slots
+from jobs.database import Database, DatabaseDownError, LockedError, connect
+from jobs.models import (
+    DiskSample,
+    Event,
+    IdempotencyKey,
+    Invitation,
+    Job,
+    ShareLink,
+    Slot,
+    Token,
+)
 from jobs.moves import UnknownJobError, lock_job, move
 from jobs.post import courier
 from jobs.queue import Waker, make_app
@@ -31,54 +38,24 @@ from jobs.records import audit
 from jobs.settings import Settings, SettingsError
 from jobs.states import Reason, State
 from jobs.storage import Storage
-from jobs.stored import backup, retention
+from jobs.stored import retention, sweeping
 from jobs.stored.checks import Checks
+from jobs.trust import Trust
 
 LEADER_LOCK = 7_021_887
 TURN_SECONDS = 1.0
 SWEEP_SECONDS = 60.0
 SEAL_SECONDS = 10.0
 MEASURE_SECONDS = 300.0
-BLOB_GRACE = "1 hour"
 KEY_LIFETIME = "24 hours"
 SLOT_LIFETIME = "7 days"
 SAMPLE_LIFETIME = "30 days"
-SWEEP_BATCH = 200
+DRAFTS_SECONDS = 3600.0
 IDLE_SECONDS = 15.0
+# A job that went on for room a moment ago and found none waits this long before it tries again.
+ROOM_AGAIN_SECONDS = 60.0
 
 log = logging.getLogger(__name__)
-
-
-@dataclass
-class Trust:
-    """Whether silence means death. After the keeper's own pause, or a restart of the database,
-    workers could not have beaten: only after one full lease does a silent one count as lost.
-
-    A pause is half a lease or more. After a shorter one, at least a third of every lease is left
-    for its next beat. What the keeper does takes less from one :meth:`notice` to the next, so that
-    its work never looks like a pause, however long all of it takes.
-    """
-
-    lease: float
-    since: float = 0.0
-    noticed_at: float = 0.0
-    server_start: datetime | None = None
-
-    def observe(self, now: float, server_start: datetime) -> None:
-        """Note a turn; start waiting anew after a pause or a restart."""
-        self.notice(now)
-        if server_start != self.server_start:
-            self.since, self.server_start = now, server_start
-
-    def notice(self, now: float) -> None:
-        """Note that the keeper is at work; start waiting anew after a pause."""
-        if now - self.noticed_at > self.lease / 2:
-            self.since = now
-        self.noticed_at = now
-
-    def holds(self, now: float) -> bool:
-        """Whether a lease that ran out may be taken as lost."""
-        return now - self.since >= self.lease
 
 
 class Keeper:
@@ -95,9 +72,11 @@ class Keeper:
         self._free_bytes = settings.free_bytes
         self._running_limit = settings.running_per_owner
         self._trust = Trust(settings.lease)
+        self._lock_milliseconds = round(1000 * settings.lease / 4)
         self.rest = min(TURN_SECONDS, settings.lease / lease.BEATS_PER_LEASE)
         self._noticed: frozenset[str] = frozenset()
         self._sweep_at = self._seal_at = self._measure_at = self._looked_at = 0.0
+        self._drafts_at = 0.0
         self._checks = Checks(database, settings)
 
     def turn(self, now: float) -> None:
@@ -116,9 +95,14 @@ class Keeper:
             figures.note_chore(session, figures.KEEPER)
 
     def _look_for_lost(self, now: float) -> None:
+        clocks = select(func.pg_postmaster_start_time(), func.clock_timestamp())
         with self._database.begin() as session:
-            started = session.execute(select(func.pg_postmaster_start_time())).scalar_one()
+            asked_at = time.monotonic()
+            started, its_now = session.execute(clocks).one()
+            heard_at = time.monotonic()
         self._trust.observe(now, started)
+        its = its_now.timestamp()
+        self._trust.compare(now, its - heard_at, its - asked_at)
         self._looked_at = now
         if self._trust.holds(now):
             self.rescue()
@@ -130,9 +114,12 @@ class Keeper:
         if now - self._looked_at >= self.rest:
             self._look_for_lost(now)
 
-    def _one_by_one(self, job_ids: Iterable[UUID]) -> Iterator[UUID]:
-        for job_id in job_ids:
-            yield job_id
+    def _each(self, which: ColumnElement[bool], act: Callable[[UUID], None]) -> None:
+        """Do something to all these jobs; one that breaks keeps no other from it."""
+        with self._database.begin() as session:
+            found = list(session.execute(select(Job.id).where(which)).scalars())
+        for job_id in found:
+            _alone(lambda job_id=job_id: act(job_id))  # type: ignore[misc]
             self._pulse()
 
     def _rarer_chores(self, now: float) -> Iterator[Callable[[], None]]:
@@ -143,6 +130,9 @@ class Keeper:
         if now >= self._sweep_at:
             self._sweep_at = now + SWEEP_SECONDS
             yield self.sweep
+        if now >= self._drafts_at:
+            self._drafts_at = now + DRAFTS_SECONDS
+            yield self.sweep_drafts
         if now >= self._measure_at:
             self._measure_at = now + MEASURE_SECONDS
             yield self.measure_disk
@@ -152,51 +142,72 @@ class Keeper:
         with self._database.begin() as session:
             lost = rescue.expired(session)
         for job_id in lost:
-            with suppress(UnknownJobError):  # deleted since it was found
+            try:
                 with self._database.begin() as session:
+                    session.execute(text(f"SET LOCAL lock_timeout = {self._lock_milliseconds}"))
                     job = rescue.rescue_expired(session, job_id)
-                if job is not None:
-                    log.warning("job %s: its worker was lost; now %s", job_id, job.state)
-                    self._wake(job.resource)
+            except UnknownJobError:  # deleted since it was found
+                job = None
+            except LockedError as locked:
+                # Whoever holds one person's rows keeps nobody else's job from going on.
+                log.warning("job %s: cannot be put back now: %s", job_id, locked)
+                job = None
+            if job is not None:
+                log.warning("job %s: its worker was lost; now %s", job_id, job.state)
+                self._wake(job.resource)
             self._trust.notice(time.monotonic())
 
     def end_overdue(self) -> None:
         """Fail what still waits when its deadline has passed."""
         overdue = (Job.state == str(State.QUEUED)) & (Job.deadline_at < func.clock_timestamp())
-        for job_id in self._one_by_one(self._found(overdue)):
-            with suppress(UnknownJobError):  # deleted since it was found
-                with self._database.begin() as session:
-                    job = lock_job(session, job_id)
-                    if job.state == State.QUEUED:
-                        now = func.clock_timestamp()
-                        reason = Reason.TIMED_OUT
-                        move(session, job, State.FAILED, by="keeper", reason=reason, ended_at=now)
-                log.info("job %s: its deadline passed before it ran", job_id)
+
+        def end(job_id: UUID) -> None:
+            with self._database.begin() as session:
+                job = lock_job(session, job_id)
+                if job.state != State.QUEUED:
+                    return
+                now, reason = func.clock_timestamp(), Reason.TIMED_OUT
+                move(session, job, State.FAILED, by="keeper", reason=reason, ended_at=now)
+            log.info("job %s: its deadline passed before it ran", job_id)
+
+        self._each(overdue, end)
 
     def resume_where_room(self) -> None:
         """Queue again what a full disk has paused, once there is room."""
         full = (Job.state == str(State.PAUSED)) & (Job.reason == str(Reason.DISK_FULL))
-        waiting = self._found(full)
-        if not waiting or self._storage.free_bytes() < self._free_bytes:
+        with self._database.begin() as session:
+            waits = session.execute(select(Job.id).where(full).limit(1)).first() is not None
+        if not waits or self._storage.free_bytes() < self._free_bytes:
             return
-        for job_id in self._one_by_one(waiting):
-            with suppress(UnknownJobError):  # deleted since it was found
-                with self._database.begin() as session:
-                    job = lock_job(session, job_id)
-                    if job.state == State.PAUSED and job.reason == Reason.DISK_FULL:
-                        move(session, job, State.QUEUED, by="keeper", reason=Reason.ROOM_AGAIN)
-                log.info("job %s: there is room again", job_id)
-                self._wake(job.resource)
+        ago = func.clock_timestamp() - timedelta(seconds=ROOM_AGAIN_SECONDS)
+        lately = select(Event.seq).where(
+            *(Event.job_id == Job.id, Event.type == "status", Event.at > ago),
+            Event.data["reason"].astext == str(Reason.ROOM_AGAIN),
+        )
+
+        def resume(job_id: UUID) -> None:
+            with self._database.begin() as session:
+                job = lock_job(session, job_id)
+                if job.state != State.PAUSED or job.reason != Reason.DISK_FULL:
+                    return
+                move(session, job, State.QUEUED, by="keeper", reason=Reason.ROOM_AGAIN)
+            log.info("job %s: there is room again", job_id)
+            self._wake(job.resource)
+
+        # Room for one is not room for all, and a share of a disk can be full beside much room.
+        self._each(full & ~lately.exists(), resume)
 
     def settle_awaiting(self) -> None:
         """Let the jobs go on whose datasets are checked by now."""
-        for job_id in self._one_by_one(self._found(awaiting.AWAITS)):
-            with suppress(UnknownJobError):  # deleted since it was found
-                with self._database.begin() as session:
-                    job = awaiting.settle(session, lock_job(session, job_id))
-                if not awaiting.awaits(job):
-                    log.info("job %s: its dataset is checked; now %s", job_id, job.state)
-                    self._wake(job.resource)
+
+        def settle(job_id: UUID) -> None:
+            with self._database.begin() as session:
+                job = awaiting.settle(session, lock_job(session, job_id))
+            if not awaiting.awaits(job):
+                log.info("job %s: its dataset is checked; now %s", job_id, job.state)
+                self._wake(job.resource)
+
+        self._each(awaiting.AWAITS, settle)
 
     def notice_idle_slots(self) -> None:
         """Wake a slot that has been ready beside a waiting job for 15 s, and log it."""
@@ -237,22 +248,12 @@ class Keeper:
         if removed := retention.apply(self._database, pulse=self._pulse):
             told = ", ".join(f"{what} of {many} jobs" for what, many in removed.items())
             log.info("the rules let go of %s", told)
-        with self._database.begin() as session:
-            if not backup.may_sweep(session):
-                return
-            for sha256 in _unreferenced(session):
-                # The row is locked until the bytes are gone: a put of the same waits for us.
-                try:
-                    self._storage.remove(sha256)
-                except OSError as failed:  # one that cannot be removed keeps no other
-                    log.warning("stored file %s cannot be removed: %s", sha256, failed)
-                else:
-                    session.execute(delete(Blob).where(Blob.sha256 == sha256))
-                self._pulse()
+        sweeping.sweep_bytes(self._database, self._storage, self._pulse)
 
-    def _found(self, condition: ColumnElement[bool]) -> list[UUID]:
-        with self._database.begin() as session:
-            return list(session.execute(select(Job.id).where(condition)).scalars())
+    def sweep_drafts(self) -> None:
+        """Remove what was being stored when its writer died."""
+        if removed := self._storage.sweep_drafts(self._pulse):
+            log.info("%s files removed that nobody finished to store", removed)
 
 
 def _alone(chore: Callable[[], None]) -> None:
@@ -261,23 +262,12 @@ def _alone(chore: Callable[[], None]) -> None:
     Least of all the rescue of jobs: a keeper that is started anew trusts nobody's silence at first.
     """
     try:
-        chore()
-    except (DatabaseDownError, DBAPIError):
+        with suppress(UnknownJobError):  # deleted since it was found
+            chore()
+    except DatabaseDownError:
         raise
     except Exception:
         log.exception("a chore of the keeper broke")
-
-
-def _unreferenced(session: Session) -> list[str]:
-    query = (
-        select(Blob.sha256)
-        .where(
-            Blob.touched_at < func.now() - text(f"interval '{BLOB_GRACE}'"), references.unneeded()
-        )
-        .limit(SWEEP_BATCH)
-        .with_for_update(skip_locked=True, of=Blob)
-    )
-    return list(session.execute(query).scalars())
 
 
 def _leads(connection: Connection) -> bool:

@@ -110,10 +110,12 @@ def claim(
     lease: float,
     running_limit: int,
     gpu_hours: float = 0.0,
+    place: str = "",
 ) -> Claim | None:
     """Give the slot the best waiting job of the owner who has least running; None if none waits.
 
     ``running_limit`` and ``gpu_hours`` (a week; 0 is no limit) hold for owners without their own.
+    ``place`` names the slot's lock, see :func:`jobs.rescue.rescue_predecessor`.
     Raises :class:`PreventedError` when the slot may not begin a job: it is drained, its queue
     paused or the studio under maintenance, and were it only since a moment ago.
     """
@@ -129,7 +131,7 @@ def claim(
         best,
         State.RUNNING,
         by="worker",
-        details={"slot": slot, "attempt": best.attempt + 1},
+        details={"slot": slot, "attempt": best.attempt + 1, **({"place": place} if place else {})},
         only_if=closures.may_begin(resource, slot),
         attempt=Job.attempt + 1,
         slot=slot,

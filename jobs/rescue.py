@@ -8,9 +8,12 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from jobs.models import Job
-from jobs.moves import lock_job, move
+from jobs.models import Event, Job
+from jobs.moves import lock_job, move, note
 from jobs.states import Reason, State, Wanted
+
+# More than a job was ever given out between a backup and its restore.
+FENCES_SKIPPED = 1_000_000
 
 
 def expired(session: Session) -> Sequence[UUID]:
@@ -30,11 +33,12 @@ def rescue_expired(session: Session, job_id: UUID) -> Job | None:
     return _put_back(session, job, by="keeper")
 
 
-def rescue_predecessor(session: Session, slot: str) -> Sequence[Job]:
+def rescue_predecessor(session: Session, slot: str, place: str) -> Sequence[Job]:
     """Requeue what ran in ``slot`` before its worker died, without waiting for the lease.
 
-    Only the slot's new worker may ask, and only while it holds the slot's lock on its machine:
-    then the old worker is gone, and the kernel has ended its runner with it.
+    Only who holds the slot's lock may ask, which ``place`` names: who was given the job under the
+    same lock is gone, and the kernel has ended its runner with it. Of another machine that by
+    mistake is called the same nothing is known, and its lease says the rest.
     """
     query = select(Job.id).where(Job.slot == slot, Job.state == str(State.RUNNING))
     found = session.execute(query).scalars().all()
@@ -42,15 +46,33 @@ def rescue_predecessor(session: Session, slot: str) -> Sequence[Job]:
     return [
         _put_back(session, job, by="worker")
         for job in jobs
-        if job.state == State.RUNNING and job.slot == slot
+        if job.state == State.RUNNING and job.slot == slot and _place_of(session, job) == place
     ]
 
 
+def _place_of(session: Session, job: Job) -> str | None:
+    """Under which lock a running job was claimed."""
+    claims = select(Event.data["place"].astext).where(
+        Event.job_id == job.id, Event.data["to"].astext == str(State.RUNNING)
+    )
+    return session.execute(claims.order_by(Event.seq.desc()).limit(1)).scalar_one_or_none()
+
+
 def rescue_restored(session: Session) -> Sequence[Job]:
-    """Requeue all that ran when a backup was made; only for a studio that does not run yet."""
+    """Requeue all that ran when a backup was made; only for a studio that does not run yet.
+
+    A worker that still runs may have been given one of the jobs after the backup: no fence that
+    it can hold is given out again.
+    """
     found = session.scalars(select(Job.id).where(Job.state == str(State.RUNNING))).all()
     jobs = [lock_job(session, job_id) for job_id in found]
-    return [_put_back(session, job, by="restore", reason=Reason.RESTORED) for job in jobs]
+    put_back = [_put_back(session, job, by="restore", reason=Reason.RESTORED) for job in jobs]
+    waiting = select(Job.id).where(Job.state.in_([str(State.QUEUED), str(State.PAUSED)]))
+    for job_id in session.scalars(waiting.order_by(Job.id)).all():
+        job = lock_job(session, job_id)
+        job.fence += FENCES_SKIPPED
+        note(session, job, "fence", {"fence": job.fence, "by": "restore"})
+    return put_back
 
 
 def _put_back(session: Session, job: Job, *, by: str, reason: Reason = Reason.WORKER_LOST) -> Job:

@@ -7,18 +7,23 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 from uuid import UUID
 
 import pytest
 from sqlalchemy import func, select, text, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
-from jobs import lease, service, slots
+from jobs import figures, lease, service, slots
 from jobs.database import Database, DatabaseDownError, connect
-from jobs.keeper import Keeper, Trust, _leads, lead
-from jobs.models import Blob, Job, Slot
+from jobs.keeper import Keeper, _leads, lead
+from jobs.models import Blob, Chore, Event, Job, Slot
+from jobs.moves import lock_share, move
 from jobs.settings import Settings
 from jobs.states import Reason, State
 from jobs.storage import Storage
+from jobs.trust import Trust
 from tests.commissions import Studio, tiny
 
 LEASE = 10.0
@@ -204,6 +209,109 @@ def test_a_restart_of_the_database_makes_the_keeper_wait_one_lease() -> None:
     assert trust.holds(1029.0)
     trust.observe(1030.0, START + timedelta(hours=1))
     assert not trust.holds(1030.0)
+
+
+def test_a_clock_of_the_database_that_leaps_ahead_ends_no_lease() -> None:
+    """Those that were just renewed look outlived, and none is; a slow answer is no leap."""
+    trust = Trust(LEASE)
+    for second in range(30):
+        trust.observe(1000.0 + second, START)
+        trust.compare(1000.0 + second, 499.5, 500.0 + second % 2 * LEASE)
+    assert trust.holds(1029.0)
+    trust.compare(1030.0, 499.9 + 2 * LEASE, 500.0 + 2 * LEASE)
+    assert not trust.holds(1030.0)
+
+
+def test_rows_of_one_person_that_somebody_holds_keep_nobody_elses_job_from_being_rescued(
+    workshop: Database, ada: Studio, ben: Studio, shelf: Storage
+) -> None:
+    """As a session does that an administrator left open."""
+    stuck, other = running(ada, -2.0), running(ben, -1.0)
+    keeper = Keeper(workshop, shelf, lambda _: None, ada.settings.changed(lease=2.0))
+    with workshop.begin() as session:
+        lock_share(session, ada.owner, "cpu")
+        keeper.rescue()
+    assert ben.job(other).state == State.QUEUED
+    keeper.rescue()
+    assert ada.job(stuck).state == State.QUEUED
+
+
+def test_a_job_that_breaks_a_chore_keeps_no_other_from_it(
+    workshop: Database, ada: Studio, shelf: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = ada.ids[Path("photo")]
+    late = [ada.submit(tiny(picture, picture, 1), deadline_at=in_a_minute()) for _ in range(3)]
+    with workshop.begin() as session:
+        past = func.clock_timestamp() - text("interval '1 second'")
+        session.execute(update(Job).values(deadline_at=past))
+        order = list(session.scalars(select(Job.id)))
+
+    def odd(session: Session, job: Job, target: State, **how: Any) -> Job:
+        if job.id == order[0]:
+            raise IntegrityError("of another version", None, ValueError())
+        return move(session, job, target, **how)
+
+    monkeypatch.setattr("jobs.keeper.move", odd)
+    Keeper(workshop, shelf, lambda _: None, ada.settings).turn(time.monotonic())
+    assert {ada.job(id_).state for id_ in late if id_ != order[0]} == {State.FAILED}
+    with workshop.begin() as session:
+        assert session.get(Chore, figures.KEEPER), "the turn did not come to its end"
+
+
+def test_a_job_that_finds_no_room_beside_much_of_it_does_not_try_all_the_time(
+    workshop: Database, ada: Studio, shelf: Storage
+) -> None:
+    """A share of the disk may be full, or what it writes larger than all that is free."""
+    job_id = running(ada, 60.0)
+    keeper = Keeper(workshop, shelf, lambda _: None, ada.settings)
+
+    def full_again() -> str:
+        hold = lease.Hold(job_id, ada.job(job_id).fence)
+        with workshop.begin() as session:
+            lease.stop(session, hold, State.PAUSED, Reason.DISK_FULL, 1.0)
+        keeper.resume_where_room()
+        return ada.job(job_id).state
+
+    assert full_again() == State.QUEUED
+    with workshop.begin() as session:
+        assert lease.claim(session, "cpu:0@test", "cpu", 60.0, 100) is not None
+    assert full_again() == State.PAUSED
+    with workshop.begin() as session:
+        session.execute(update(Event).values(at=Event.at - text("interval '2 minutes'")))
+    keeper.resume_where_room()
+    assert ada.job(job_id).state == State.QUEUED
+
+
+def test_a_sweep_holds_nothing_but_what_it_removes_just_now(
+    workshop: Database, ada: Studio, tmp_path: Path
+) -> None:
+    """What somebody stores anew meanwhile stays, however long the others take."""
+
+    class Meanwhile(Storage):
+        """While the first file is removed the others are stored again."""
+
+        wanted: dict[str, Path]
+
+        def remove(self, sha256: str) -> None:
+            super().remove(sha256)
+            for name, source in list(self.wanted.items()):
+                if name != sha256:
+                    del self.wanted[name]
+                    self.put(workshop, source)
+            self.wanted.clear()
+
+    shelf = Meanwhile(str(tmp_path / "files"))
+    shelf.wanted = {}
+    for content in (b"one", b"two", b"three"):
+        source = tmp_path / content.decode()
+        source.write_bytes(content)
+        shelf.wanted[shelf.put(workshop, source).sha256] = source
+    names = list(shelf.wanted)
+    with workshop.begin() as session:
+        aged = Blob.touched_at - text("interval '2 hours'")
+        session.execute(update(Blob).values(touched_at=aged))
+    Keeper(workshop, shelf, lambda _: None, ada.settings).sweep()
+    assert sum(map(shelf.holds, names)) == 2
 
 
 def test_the_sweep_removes_only_old_bytes_that_nothing_refers_to(
