@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
@@ -84,9 +85,10 @@ class Attacker:
         self._names = list(only or self._faults)
 
     @property
-    def excuses(self) -> set[str]:
-        """The reasons for which the faults that were done excuse the end of a healthy run."""
-        return {reason for _, name in self.done for reason in EXCUSES.get(name, ())}
+    def excuses(self) -> Counter[str]:
+        """The reasons for which the faults that were done excuse the end of a healthy run, each
+        that of one."""
+        return Counter(reason for _, name in self.done for reason in EXCUSES.get(name, ()))
 
     def attack(self, faults: int) -> None:
         """Do ``faults`` faults, one after another; what finds nothing to harm does not count."""

@@ -28,11 +28,14 @@ TOLD = (Answer("a", "submit", "queued"),)
 
 
 def verdict(
-    steps: Sequence[Begun] = STEPS, told: Sequence[Answer] = TOLD, job: Stored | None = JOB
+    steps: Sequence[Begun] = STEPS,
+    told: Sequence[Answer] = TOLD,
+    job: Stored | None = JOB,
+    faults: int = 1,
 ) -> list[str]:
     """What the judge says of job ``a``, whose undisturbed result is ``5ha``."""
     jobs = {"a": job} if job else {}
-    return broken_promises(steps, told, jobs, {"a": "5ha"}, 2.0, ("worker_lost",))
+    return broken_promises(steps, told, jobs, {"a": "5ha"}, 2.0, {"worker_lost": faults})
 
 
 def test_nothing_is_found_where_all_promises_were_kept() -> None:
@@ -52,6 +55,10 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "a move from where it was not": (
         verdict(job=replace(JOB, moves=(*MOVES[:-1], ("queued", "succeeded", None)))),
         "moved from queued while it was running",
+    ),
+    "a state that no move led to": (
+        verdict(job=replace(JOB, moves=MOVES[:-1])),
+        "its last move led to running",
     ),
     "a cancel that was overruled": (
         verdict(told=(*TOLD, Answer("a", "cancel", "canceling"))),
@@ -81,6 +88,7 @@ WRONG: dict[str, tuple[list[str], str]] = {
         verdict(job=replace(JOB, moves=(*MOVES[:2], ("running", "queued", "x"), *MOVES[3:]))),
         "ended for reason x",
     ),
+    "more runs ended than were attacked": (verdict(faults=0), "ended for reason worker_lost"),
     "other bits": (verdict(job=replace(JOB, result="0ther")), "differs"),
     "a result that is named and not there": (
         verdict(job=replace(JOB, whole=False)),
