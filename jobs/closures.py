@@ -1,8 +1,9 @@
 """What is closed: a queue that is paused, or the whole studio while it is under maintenance.
 
 A closed queue keeps its jobs waiting; what runs runs on. Slots learn it in the registration
-that they make before every claim. None begins a job once the closing was answered: a claim holds
-the gate shared until it is committed, and whoever closes waits there for those on their way.
+that they make before every claim. None begins a job once the closing was answered, and none is
+taken: a claim and an order hold the gate shared until they are committed, and whoever closes waits
+there for those on their way.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ RETRY_SECONDS = range(1, 86_401)
 USUAL_RETRY_SECONDS = 300
 
 
+_HOLD_GATE = select(func.pg_advisory_xact_lock_shared(GATE_LOCK))
+
+
 def is_open(resource: Any) -> ColumnElement[bool]:
     """Whether waiting jobs of a resource, a text or a column, may begin."""
     return ~select(Closure.scope).where(Closure.scope.in_([resource, STUDIO])).exists()
@@ -41,8 +45,8 @@ def held_gate() -> ColumnElement[bool]:
 
 
 def shut_gate(session: Session) -> None:
-    """Wait for the claims on their way, and let none pass until this transaction ends: whoever
-    closes a queue or drains a slot does so before saying that it is done."""
+    """Wait for the claims and orders on their way, and let none pass until this transaction
+    ends: whoever closes a queue or drains a slot does so before saying that it is done."""
     session.execute(select(func.pg_advisory_xact_lock(GATE_LOCK)))
 
 
@@ -52,7 +56,9 @@ def current(session: Session) -> dict[str, Closure]:
 
 
 def check_takes_jobs(session: Session) -> None:
-    """Raise :class:`RefusedError` (``maintenance``) while no new job is taken."""
+    """Raise :class:`RefusedError` (``maintenance``) while no new job is taken; until this
+    transaction ends, nobody is answered that none is."""
+    session.execute(_HOLD_GATE)
     closed = session.get(Closure, STUDIO)
     if closed is not None:
         seconds = closed.retry_seconds

@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -49,19 +50,31 @@ class Reader:
     def look(self, path: Path, thumbnail: Path) -> Look:
         """Decode ``path`` wholly and leave a JPEG of at most 240 px at ``thumbnail``.
 
-        Raises :class:`engines.pictures.PictureError`, also when the picture killed the child.
+        Raises :class:`engines.pictures.PictureError`, also when the picture killed the child, and
+        OSError where the disk takes nothing. A child that is killed or stopped by somebody else is
+        no fault of the picture's: only one that fails two children is unfit.
         """
-        child = self._alive()
-        asked = json.dumps({"path": str(path), "thumbnail": str(thumbnail)})
-        try:
-            answer = answered(child, asked.encode() + b"\n")
-        except (OSError, ValueError):
-            self.close()
-            raise PictureError("decoding_too_costly") from None
+        asked = json.dumps({"path": str(path), "thumbnail": str(thumbnail)}).encode() + b"\n"
+        answer = self._asked(asked) or self._asked(asked)
+        if answer is None:
+            raise PictureError("decoding_too_costly")
         if "code" in answer:
             raise PictureError(answer["code"], answer["values"])
         facts = PictureFacts(answer["media_type"], answer["width"], answer["height"])
         return Look(facts, Likeness.of_text(answer["likeness"]), float(answer["seconds"]))
+
+    def _asked(self, asked: bytes) -> dict[str, Any] | None:
+        """What a child answers; None where it did not, and is gone now."""
+        child = self._alive()
+        try:
+            return answered(child, asked)
+        except (OSError, ValueError):
+            self.close()
+            if child.returncode == bounds.UNWRITABLE:
+                raise OSError("a small picture could not be written") from None
+            if child.returncode == -signal.SIGXCPU:  # its own doing: once is enough
+                raise PictureError("decoding_too_costly") from None
+            return None
 
     def close(self) -> None:
         """End the child."""
@@ -127,7 +140,11 @@ def _look(path: Path, thumbnail: Path) -> dict[str, Any]:
     if max(picture.size) > THUMBNAIL_SIDE:
         small = picture.copy()
         small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS)
-    thumbnail.write_bytes(pictures.encode_jpeg(small, THUMBNAIL_QUALITY))
+    content = pictures.encode_jpeg(small, THUMBNAIL_QUALITY)
+    try:
+        thumbnail.write_bytes(content)
+    except OSError:
+        sys.exit(bounds.UNWRITABLE)
     return {
         "media_type": facts.media_type,
         "width": facts.width,

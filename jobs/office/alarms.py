@@ -32,6 +32,7 @@ WORDS: Mapping[str, str] = {
     "disk_full_soon": N_("The disk will be full on %(day)s, as things go."),
     "poisoned": N_("Jobs that broke at the same place every time: %(count)s."),
     "failures": N_("Jobs that failed within the last hour: %(count)s."),
+    "losing": N_("Jobs that lose their worker again and again, with nothing saved: %(count)s."),
 }
 # What to do where no button of ours mends it.
 HINTS: Mapping[str, str] = {
@@ -42,6 +43,7 @@ HINTS: Mapping[str, str] = {
     "keeper_unknown": N_("Start it: python -m jobs.keeper"),
     "queue_unserved": N_("Start a worker for it, or let a drained slot take jobs again."),
     "slot_silent": N_("See that its machine and worker run. Forget it if it is gone for good."),
+    "losing": N_("If it is a job that ends its workers, as one that takes all memory, cancel it."),
     "disk_full": N_("Remove old works, or make the disk larger. Once it is full nothing begins."),
     "disk_full_soon": N_("Remove old works, or make the disk larger."),
 }
@@ -134,6 +136,8 @@ def _of_queues(seen: Overview) -> Iterator[Alarm]:
 def _of_jobs(seen: Overview) -> Iterator[Alarm]:
     if seen.poisoned:
         yield Alarm("poisoned", {"count": seen.poisoned}, "review_poisoned")
+    if seen.losing:
+        yield Alarm("losing", {"count": seen.losing})
     if failed := sum(seen.failures.values()):
         yield Alarm("failures", {"count": failed}, "review_failures")
 

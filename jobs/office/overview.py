@@ -11,13 +11,26 @@ from sqlalchemy.orm import Session
 
 from jobs import closures, figures, listing, slots
 from jobs.closures import QUEUES
-from jobs.models import Chore, Closure, DiskSample, Job, Owner, OwnerShare, Slot
+from jobs.models import (
+    Checkpoint,
+    Chore,
+    Closure,
+    DiskSample,
+    Event,
+    Job,
+    Owner,
+    OwnerShare,
+    Slot,
+)
 from jobs.states import Reason, State
 
 # A job that could have begun so long ago, beside an idle slot, waits for no good reason.
 LONG_WAIT_SECONDS = 60.0
 RECENT = timedelta(hours=1)
 POISON_SHOWN = timedelta(days=7)
+# A job that ends its whole worker is never given up, as machines die without its doing. So often
+# without anything saved between is for somebody to look at.
+LOSSES = 5
 # The trend of the disk is that of the last days; fewer samples, or over less time, tell nothing.
 TREND = timedelta(days=7)
 LEAST_SAMPLES, LEAST_TREND = 6, timedelta(minutes=25)
@@ -82,6 +95,7 @@ class Overview:
     disk: Disk | None
     failures: Mapping[str, int] = field(default_factory=dict)
     poisoned: int = 0
+    losing: int = 0
 
     @property
     def keeper_silence(self) -> float | None:
@@ -106,6 +120,7 @@ def look(session: Session, running_limit: int) -> Overview:
         disk=disk(session),
         failures=_failures(session, now),
         poisoned=_poisoned(session, now),
+        losing=_losing(session),
     )
 
 
@@ -203,3 +218,16 @@ def _poisoned(session: Session, now: datetime) -> int:
         Job.reason == str(Reason.POISONED),
     )
     return session.execute(query).scalar_one()
+
+
+def _losing(session: Session) -> int:
+    """Jobs that run and have lost :data:`LOSSES` workers since they last saved anything."""
+    saved = select(func.max(Checkpoint.created_at)).where(Checkpoint.job_id == Job.id)
+    since = func.coalesce(saved.correlate(Job).scalar_subquery(), Job.created_at)
+    lost = select(func.count()).where(
+        *(Event.job_id == Job.id, Event.type == "status", Event.at > since),
+        Event.data["reason"].astext == str(Reason.WORKER_LOST),
+    )
+    running = (Job.state == str(State.RUNNING)) & (Job.attempt > LOSSES)
+    losing = running & (lost.correlate(Job).scalar_subquery() >= LOSSES)
+    return session.execute(select(func.count()).select_from(Job).where(losing)).scalar_one()

@@ -6,14 +6,16 @@ point it leaves a folder, which the next try begins by clearing away.
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from uuid import UUID
 
@@ -38,8 +40,7 @@ MEMORY = 3 * pictures.DECODE_MEMORY // 2
 # What runs on the same machine goes first.
 NICENESS = 10
 TELL_SECONDS = 1.0
-# A folder this old belongs to a check that another machine has finished.
-LEFTOVER_SECONDS = 86_400.0
+HELD = "held"
 
 log = logging.getLogger(__name__)
 
@@ -58,8 +59,8 @@ class Check:
         if row is None:
             return
         with ExitStack() as stack:
-            folder = _cleared(self._settings.scratch / FOLDER, dataset_id)
-            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            above = self._settings.scratch / FOLDER
+            folder = stack.enter_context(_folder(above, dataset_id))
             try:
                 self._commit(dataset_id, self._examined(row, folder, stack))
             except ArchiveError as refused:
@@ -138,16 +139,31 @@ class Check:
             datasets.report_progress(session, dataset_id, done, total)
 
 
-def _cleared(above: Path, dataset_id: UUID) -> Path:
-    """An empty folder for a check; what others left behind long ago goes."""
+@contextmanager
+def _folder(above: Path, dataset_id: UUID) -> Iterator[Path]:
+    """An empty folder for this check alone; what others left behind goes.
+
+    A keeper that lost the lead may still have a check of the same set running here: each holds
+    its folder as long as it lives.
+    """
     above.mkdir(parents=True, exist_ok=True)
     for leftover in above.iterdir():
-        if time.time() - leftover.stat().st_mtime > LEFTOVER_SECONDS:
+        with suppress(BlockingIOError, FileNotFoundError), _held(leftover):
             shutil.rmtree(leftover, ignore_errors=True)
-    folder = above / str(dataset_id)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    return folder
+    folder = Path(tempfile.mkdtemp(prefix=f"{dataset_id}-", dir=above))
+    try:
+        with _held(folder):
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Hold a folder. Raises BlockingIOError where somebody does."""
+    with (folder / HELD).open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
 
 
 def main(dataset_id: str, parent: str) -> int:

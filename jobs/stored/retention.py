@@ -169,6 +169,8 @@ def _apply(session: Session, rule: Rule, job_id: UUID, by: UUID | str) -> bool:
     else:
         table = _TABLES[rule.what]
         session.execute(delete(table).where(table.job_id == job.id))
+        if rule.what is What.CHECKPOINTS:
+            job.best_score = None  # else a retry would never have its best checkpoint again
     note(session, job, "retired", {"what": str(rule.what), "by": str(by)})
     return True
 

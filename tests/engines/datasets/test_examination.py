@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from engines.datasets import album, likeness, samples
+from engines.datasets import album, likeness, reading, samples
 from engines.datasets.examination import Checked, Found, examine, of_archive, of_pack
 from engines.datasets.pack import Pack
 from engines.datasets.reading import Reader
@@ -140,7 +140,7 @@ def test_pictures_are_added_to_an_earlier_version(tmp_path: Path) -> None:
 
 
 def test_one_child_reads_many_pictures_and_is_begun_anew_when_one_kills_it(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, thumbnail = tmp_path / "picture", tmp_path / "small.jpg"
     path.write_bytes(art("dots", 0))
@@ -150,12 +150,24 @@ def test_one_child_reads_many_pictures_and_is_begun_anew_when_one_kills_it(
         assert child is not None
         assert reader.look(path, thumbnail) is not first
         assert reader._child is child, "a child for each picture"
-        # As one that decodes without end: the request is taken, and then the kernel ends it.
+        # The request is taken, and then somebody else ends the child: no fault of the picture's.
         os.kill(child.pid, signal.SIGSTOP)
         threading.Timer(0.3, os.kill, (child.pid, signal.SIGKILL)).start()
+        assert reader.look(path, thumbnail).facts == first.facts
+        assert reader._child is not child
+        with pytest.raises(OSError, match="could not be written"):
+            reader.look(path, tmp_path / "nowhere" / "small.jpg")
+        answered, asked = reading.answered, []
+
+        def silent(child: Any, line: bytes) -> Any:
+            asked.append(line)
+            raise OSError("the child said nothing")
+
+        monkeypatch.setattr(reading, "answered", silent)
         with pytest.raises(PictureError) as refused:
             reader.look(path, thumbnail)
-        assert refused.value.code == "decoding_too_costly"
+        assert (refused.value.code, len(asked)) == ("decoding_too_costly", 2)
+        monkeypatch.setattr(reading, "answered", answered)
         assert reader.look(path, thumbnail).facts == first.facts
 
 

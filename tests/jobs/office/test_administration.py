@@ -178,6 +178,30 @@ def test_nothing_begins_once_a_closing_was_answered(
     assert list(Verifier(workshop, ada.storage)._of_shares()) == []
 
 
+def test_an_order_on_its_way_is_taken_before_maintenance_is_answered(
+    workshop: Database, ada: Studio, ben: Studio
+) -> None:
+    """Whoever was told that it began finds no new job after that."""
+    picture = ada.ids[Path("photo")]
+    order = service.Order("style_transfer", tiny(picture, picture, 1))
+
+    def begun() -> int:
+        with workshop.begin() as session:
+            administration.begin_maintenance(session, ben.owner, "Back at noon.")
+        with workshop.begin() as session:
+            return session.execute(select(func.count()).select_from(Job)).scalar_one()
+
+    with ThreadPoolExecutor(1) as other:
+        with workshop.begin() as session:
+            closures.check_takes_jobs(session)
+            answered = other.submit(begun)
+            await_waiting(workshop)
+            service.submit(session, ada.owner, order, ada.settings)
+        assert answered.result() == 1
+    with pytest.raises(RefusedError, match="maintenance"):
+        waiting(ada)
+
+
 def test_in_maintenance_nothing_is_taken_and_nothing_begins(
     workshop: Database, slot: str, do: Callable[..., Any], ada: Studio
 ) -> None:

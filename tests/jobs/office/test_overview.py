@@ -11,12 +11,14 @@ from sqlalchemy import func, update
 from jobs import closures, figures, lease, slots
 from jobs.database import Database
 from jobs.keeper import Keeper
+from jobs.lease import SavedState
 from jobs.models import Chore, DiskSample, Job, Slot
 from jobs.office import alarms, overview
 from jobs.office.alarms import HINTS, WORDS, Services
 from jobs.states import Reason, State
 from jobs.storage import Storage
 from tests.commissions import Studio, tiny
+from tests.jobs.conftest import SHA256
 
 WELL = Services(database_seconds=0.001, redis_seconds=0.001, storage_answers=True)
 GB = 10**9
@@ -139,6 +141,24 @@ def test_failures_of_the_last_hour_and_poison_are_told(well: Database, ada: Stud
     with well.begin() as session:
         session.execute(update(Job).values(ended_at=func.now() - timedelta(hours=2)))
     assert needs(well) == [("poisoned", "review_poisoned", "")]
+
+
+def test_a_job_that_loses_its_workers_again_and_again_is_told(well: Database, ada: Studio) -> None:
+    """It is never given up, as machines die without a job's doing; somebody has to look."""
+    waiting(ada)
+    for _ in range(overview.LOSSES):
+        assert needs(well) == []
+        with well.begin() as session:
+            found = lease.claim(session, "cpu:0@m", "cpu", 60.0, 4)
+            assert found is not None
+            lease.stop(session, found.hold, State.QUEUED, Reason.WORKER_LOST, 1.0)
+    with well.begin() as session:
+        found = lease.claim(session, "cpu:0@m", "cpu", 60.0, 4)
+    assert found is not None
+    assert needs(well) == [("losing", "", "")]
+    with well.begin() as session:
+        lease.commit_checkpoint(session, found.hold, SavedState(SHA256, 1, 1, 1))
+    assert needs(well) == []
 
 
 def disk(database: Database, *free: float, apart: timedelta = timedelta(hours=1)) -> overview.Disk:

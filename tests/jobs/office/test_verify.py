@@ -7,19 +7,20 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from sqlalchemy import event, insert, text
+from sqlalchemy import event, func, insert, text, update
 
 from jobs import lease, service
 from jobs.database import Database
 from jobs.ids import new_id
 from jobs.keeper import Keeper
 from jobs.lease import Hold, SavedState, Work
-from jobs.models import Owner
+from jobs.models import Job, Owner
 from jobs.office import verify
 from jobs.office.verify import Finding, Verifier
 from jobs.settings import Settings
 from jobs.states import Reason, State
 from jobs.storage import Storage, Stored
+from jobs.stored import retention
 from tests.commissions import Studio, tiny
 
 
@@ -55,10 +56,10 @@ class Worker:
         source.write_bytes(content)
         return self.person.storage.put(self.person.database, source)
 
-    def save(self, hold: Hold, step: int, content: bytes) -> Stored:
+    def save(self, hold: Hold, step: int, content: bytes, score: float | None = None) -> Stored:
         stored = self.stored(content)
         with self.person.database.begin() as session:
-            lease.commit_checkpoint(session, hold, SavedState(stored.sha256, step, 1, 1))
+            lease.commit_checkpoint(session, hold, SavedState(stored.sha256, step, 1, 1, score))
         return stored
 
     def show(self, hold: Hold, content: bytes) -> Stored:
@@ -103,6 +104,24 @@ def only(verifier: Verifier) -> Finding:
     (found,) = verifier.findings()
     assert found.fix
     return found
+
+
+def test_a_best_checkpoint_that_the_rules_let_go_of_is_not_missed(
+    eve: Studio, worker: Worker, verifier: Verifier
+) -> None:
+    """Neither then, nor when the job is tried again and does not get that far."""
+    job_id = worker.submit()
+    worker.save(worker.claim(), 3, b"state", score=0.9)
+    with eve.database.begin() as session:
+        hold = lease.Hold(job_id, 1)
+        lease.stop(session, hold, State.FAILED, Reason.INTERNAL_ERROR, 1.0)
+        session.execute(update(Job).values(ended_at=func.now() - text("interval '2 days'")))
+        retention.replace(session, eve.owner, [retention.Rule(retention.What.CHECKPOINTS, 1)])
+    assert retention.apply(eve.database) == {retention.What.CHECKPOINTS: 1}
+    assert list(verifier.findings()) == []
+    eve.ask(service.retry, job_id)
+    worker.save(worker.claim(), 2, b"other state", score=0.5)
+    assert list(verifier.findings()) == []
 
 
 def test_a_studio_in_which_everything_happened_once_has_no_findings(

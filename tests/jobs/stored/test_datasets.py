@@ -13,6 +13,7 @@ from sqlalchemy import select, text, update
 from engines.datasets.pack import Pack
 from jobs import lease, service
 from jobs.database import Database
+from jobs.ids import new_id
 from jobs.keeper import Keeper
 from jobs.models import Blob, Dataset, Job
 from jobs.office import administration, verify
@@ -20,7 +21,7 @@ from jobs.records import audit
 from jobs.refusals import RefusedError
 from jobs.states import State
 from jobs.storage import StorageError
-from jobs.stored import datasets
+from jobs.stored import checking, datasets
 from jobs.stored.checking import Check
 from jobs.stored.checks import TRY_AGAIN, Checks
 from jobs.stored.datasets import Brought, SampleOrder
@@ -158,6 +159,20 @@ def test_an_upload_that_is_gone_is_refused_and_one_out_of_reach_is_not(
     assert upload is not None
     desk.person.storage.remove(upload)
     assert desk.check(dataset_id).refused == {"code": "upload_lost", "values": {}}
+
+
+def test_two_checks_of_one_set_have_folders_of_their_own(tmp_path: Path) -> None:
+    """A keeper that lost the lead still has its own running: two that write to one folder could
+    come to a pack that is neither's. What was left behind goes."""
+    set_id = new_id()
+    (tmp_path / f"{set_id}-old").mkdir()
+    with checking._folder(tmp_path, set_id) as first:
+        (first / "upload.zip").write_bytes(b"pictures")
+        with checking._folder(tmp_path, set_id) as second:
+            assert first != second
+            assert (first / "upload.zip").exists()
+        assert set(tmp_path.iterdir()) == {first}
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_set_whose_check_must_be_tried_again_holds_up_no_other(desk: Desk) -> None:
