@@ -70,7 +70,7 @@ class Reader:
             return answered(child, asked)
         except (OSError, ValueError):
             self.close()
-            if child.returncode == bounds.UNWRITABLE:
+            if child.returncode == bounds.DISK_FAILS:
                 raise OSError("a small picture could not be written") from None
             if child.returncode == -signal.SIGXCPU:  # its own doing: once is enough
                 raise PictureError("decoding_too_costly") from None
@@ -144,7 +144,7 @@ def _look(path: Path, thumbnail: Path) -> dict[str, Any]:
     try:
         thumbnail.write_bytes(content)
     except OSError:
-        sys.exit(bounds.UNWRITABLE)
+        sys.exit(bounds.DISK_FAILS)
     return {
         "media_type": facts.media_type,
         "width": facts.width,
