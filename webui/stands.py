@@ -129,7 +129,7 @@ def disk_words(seen: Overview) -> str:
     if seen.disk is None:
         return _("not measured yet")
     if not seen.disk.known:
-        return _("not known yet")
+        return _("when it will be full is not known yet")
     if seen.disk.full_at is None:
         return _("not within a year, as things go")
     return filled(N_("full on %(day)s, as things go"), {"day": seen.disk.full_at.date()})
