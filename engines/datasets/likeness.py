@@ -29,7 +29,6 @@ GREYS = 32
 # Measured on the same: copies correlate by 0.998 or more, fine stripes that the hash takes for the
 # same by less than 0.1. What varies by less than this many levels of 255 is the same plain ground.
 NEAR_GREYS, PLAIN = 0.95, 3.0
-MOST_PAIRS = 500
 BITS = 4 * CELLS * CELLS
 
 
@@ -78,8 +77,8 @@ def likeness(picture: Image.Image) -> Likeness:
 def pairs(likenesses: Sequence[Likeness]) -> list[tuple[int, int]]:
     """Positions of pictures that look nearly the same, each paired with the first it resembles.
 
-    At most 500 pairs. Two hashes that differ in at most 16 bits agree wholly in at least four of
-    20 bands of bits, so only those that share a band are compared.
+    Two hashes that differ in at most 16 bits agree wholly in at least four of 20 bands of bits, so
+    only those that share a band are compared.
     """
     buckets: dict[tuple[int, int], list[int]] = defaultdict(list)
     found: list[tuple[int, int]] = []
@@ -89,8 +88,6 @@ def pairs(likenesses: Sequence[Likeness]) -> list[tuple[int, int]]:
         first = min((o for o in candidates if each.near(likenesses[o])), default=None)
         if first is not None:
             found.append((first, position))
-            if len(found) == MOST_PAIRS:
-                break
             continue  # it stands for nothing new: whatever resembles it resembles the first
         for band in bands:
             buckets[band].append(position)

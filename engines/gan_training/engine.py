@@ -268,12 +268,16 @@ class GanTraining(Engine):
         return spread(pictures, wanted.labels) / self._set_spread
 
     def _spread_of_the_set(self) -> float:
-        few = slice(None, None, max(1, len(self.pictures) // 256))
-        labels = None
-        if self.config.conditional and self.pictures.labels is not None:
-            labels = torch.from_numpy(self.pictures.labels[few].copy())
-        chosen = Batch(torch.from_numpy(np.array(self.pictures.images[few])), labels)
-        return max(spread(chosen.scaled(torch.device("cpu")), labels), 1e-6)
+        """Of the labels that the samples are of: a large grid does not hold them all."""
+        known, shown = self.pictures.labels, samples.fixed(self.config, self.params.seed).labels
+        chosen, labels = np.arange(len(self.pictures)), None
+        if known is not None and shown is not None:
+            chosen = np.flatnonzero(np.isin(known, shown.numpy()))
+        few = chosen[:: max(1, len(chosen) // 256)]
+        if known is not None and shown is not None:
+            labels = torch.from_numpy(known[few])
+        pictures = Batch(torch.from_numpy(np.array(self.pictures.images[few])), labels)
+        return max(spread(pictures.scaled(torch.device("cpu")), labels), 1e-6)
 
 
 def _measured(params: GanTrainingParams) -> frozenset[str]:

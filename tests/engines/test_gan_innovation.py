@@ -17,10 +17,17 @@ from engines.gan_training.evaluation import Point
 from engines.gan_training.kind import GanTrainingParams
 from engines.gan_training.losses import as_long_as
 from engines.state import StateError
+from engines.vision import sets
 from tests.engines import art, tiny
 
 CPU = torch.device("cpu")
 SMALLEST = {"resolution": 32, "width": 4, "batch": 4, "steps": 4, "kid_every": 9, "kid_samples": 8}
+
+
+@pytest.fixture(autouse=True)
+def _measured_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing here hangs on how large the measuring network sees pictures; time does."""
+    monkeypatch.setattr(sets, "SIDE", 32)
 
 
 def _engine(**changes: Any) -> GanTraining:

@@ -20,7 +20,7 @@ from engines import state
 from engines.datasets.prepared import prepared
 from engines.datasets.samples import STYLES
 from engines.engine import InputError, Inputs
-from engines.gan_training import evaluation, innovation, variety
+from engines.gan_training import evaluation, innovation, samples, variety
 from engines.gan_training.beginning import MISFITS
 from engines.gan_training.config import ModelConfig
 from engines.gan_training.data import Batch, Loader
@@ -45,6 +45,7 @@ from engines.gan_training.pair import Pair, cloned
 from engines.gan_training.samples import in_turn
 from engines.gan_training.stylist import Stylist
 from engines.state import StateError
+from engines.vision import sets
 from tests.engines import art, tiny
 from webui.texts import catalogue
 
@@ -62,6 +63,12 @@ def _params(**changes: Any) -> GanTrainingParams:
 def _engine(files: dict[str, Path] | None = None, smaller: int = 0, **changes: Any) -> GanTraining:
     known = {tiny.SET: art.pack(2), **(files or {})}
     return GanTraining(_params(**changes), Inputs(known, tiny.SAMPLES, smaller=smaller), CPU)
+
+
+@pytest.fixture(autouse=True)
+def _measured_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing here hangs on how large the measuring network sees pictures; time does."""
+    monkeypatch.setattr(sets, "SIDE", 32)
 
 
 @pytest.fixture(scope="module")
@@ -374,6 +381,16 @@ def test_one_picture_for_each_label_is_no_spread() -> None:
     assert spread(pictures, labels) == 0
 
 
+def test_samples_are_as_different_as_the_sets_pictures_of_the_labels_that_they_show(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(samples, "MOST", 2)  # as at 512 px: two columns, the first two labels
+    engine = _engine({tiny.SET: art.pack(4)}, conditional=True)
+    real = torch.from_numpy(np.array(engine.pictures.images[:8])).permute(0, 3, 1, 2)
+    of_those = spread(real.float() / 127.5 - 1, torch.tensor([0] * 4 + [1] * 4))
+    assert engine._set_spread == pytest.approx(of_those, rel=1e-5)
+
+
 def test_variety_is_missed_where_pictures_of_a_label_are_more_alike_than_the_sets() -> None:
     found = prepared(art.pack(4), 32, None, "")
     usual = variety.usual(found, True)
@@ -503,8 +520,8 @@ def test_copies_are_found_wherever_in_the_set_and_mirrored_where_training_mirror
     mirror: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(evaluation, "MOST_REAL", 8)
-    pictures = prepared(art.pack(4), 32, None, "")
-    few = torch.arange(0, len(pictures), 2)
+    pictures = prepared(art.pack(2), 32, None, "")
+    few = torch.arange(len(pictures))[-8:]
     shown = torch.from_numpy(np.array(pictures.images[few.numpy()])).permute(0, 3, 1, 2)
     copies = (shown.float() / 127.5 - 1).flip(3)
     params, inputs = _params(kid_samples=len(few), mirror=mirror), Inputs({}, tiny.SAMPLES)

@@ -96,6 +96,12 @@ def test_a_smaller_or_coarser_copy_is_seen_and_another_work_is_not(style: str) -
     assert found == [(0, 5), (1, 6), (2, 7)]
 
 
+def test_every_look_alike_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(likeness.Likeness, "near", lambda *_: True)
+    same = likeness.Likeness(0, b"", b"")
+    assert likeness.pairs([same] * 600) == [(0, position) for position in range(1, 600)]
+
+
 def test_what_is_no_picture_is_named_with_the_reason(tmp_path: Path) -> None:
     strange = {
         "set/ink/readme.txt": b"hello",
