@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
+from jobs import quotas
 from jobs.models import Event, Job
 from jobs.moves import lock_job, move, note
 from jobs.states import Reason, State, Wanted
@@ -52,7 +54,19 @@ def rescue_predecessor(session: Session, slot: str, place: str) -> Sequence[Job]
 
 def _place_of(session: Session, job: Job) -> str | None:
     """Under which lock a running job was claimed."""
-    claims = select(Event.data["place"].astext).where(
+    place: str | None = _of_its_claim(session, job, Event.data["place"].astext)
+    return place
+
+
+def _seconds_held(session: Session, job: Job) -> float:
+    """How long it had its slot, as far as anybody can know: until now, or its lease's end."""
+    until = func.least(func.clock_timestamp(), job.lease_until)
+    held = _of_its_claim(session, job, func.extract("epoch", until - Event.at))
+    return max(0.0, float(held or 0))
+
+
+def _of_its_claim(session: Session, job: Job, what: ColumnElement[Any]) -> Any:
+    claims = select(what).where(
         Event.job_id == job.id, Event.data["to"].astext == str(State.RUNNING)
     )
     return session.execute(claims.order_by(Event.seq.desc()).limit(1)).scalar_one_or_none()
@@ -78,11 +92,12 @@ def rescue_restored(session: Session) -> Sequence[Job]:
 def _put_back(session: Session, job: Job, *, by: str, reason: Reason = Reason.WORKER_LOST) -> Job:
     """The fence rises with the next claim; until then a worker that comes back after all finds
     its row no longer running."""
+    ran = 0.0 if reason is Reason.RESTORED else _seconds_held(session, job)
+    if job.resource == "gpu":
+        quotas.note_gpu(session, job.owner_id, ran)
     if job.wanted == Wanted.CANCEL:
-        now = func.clock_timestamp()
-        return move(
-            session, job, State.CANCELED, by=by, reason=Reason.CANCELED_BY_USER, ended_at=now
-        )
+        canceled, now = Reason.CANCELED_BY_USER, func.clock_timestamp()
+        return move(session, job, State.CANCELED, by=by, ran=ran, reason=canceled, ended_at=now)
     if job.wanted == Wanted.PAUSE:
-        return move(session, job, State.PAUSED, by=by, reason=Reason.PAUSED_BY_USER)
-    return move(session, job, State.QUEUED, by=by, reason=reason)
+        return move(session, job, State.PAUSED, by=by, ran=ran, reason=Reason.PAUSED_BY_USER)
+    return move(session, job, State.QUEUED, by=by, ran=ran, reason=reason)

@@ -63,6 +63,20 @@ def test_a_worker_that_still_runs_beside_a_restored_studio_is_not_heard(
     assert list(Verifier(workshop, ada.storage)._of_jobs()) == []
 
 
+def test_the_time_that_a_lost_worker_had_counts_until_its_lease_ends(
+    workshop: Database, ada: Studio
+) -> None:
+    picture = ada.ids[Path("photo")]
+    job_id = ada.submit(tiny(picture, picture, 1))
+    with workshop.begin() as session:
+        assert lease.claim(session, "cpu:0@here", "cpu", 0.2, 100) is not None
+    put_back = None
+    while put_back is None:  # its lease is not out yet
+        with workshop.begin() as session:
+            put_back = rescue.rescue_expired(session, job_id)
+    assert 0.1 < ada.job(job_id).run_seconds < 0.3
+
+
 def test_what_its_owner_wanted_canceled_does_not_run_again(workshop: Database, ada: Studio) -> None:
     job_id = held(ada, "cpu:0@here")
     ada.ask(service.cancel, job_id)
