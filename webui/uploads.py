@@ -7,7 +7,7 @@ from uuid import UUID
 from flask import Request
 from sqlalchemy import select
 
-from engines.pictures import PictureError
+from engines.pictures import PictureError, PictureFacts
 from jobs.models import File
 from jobs.refusals import Fault, RefusedError
 from jobs.stored import files as kept
@@ -57,15 +57,10 @@ def resolved(value: str) -> str:
     known = _kept_already(sample.sha256)
     if known is None:
         parts = studio()
-        row = kept.upload_picture(
-            parts.database,
-            parts.storage,
-            owner_id(),
-            sample.path,
-            sample.path.name,
-            parts.settings,
-        )
-        known = row.id
+        # It comes with the program, so nobody need decode it once more.
+        facts = PictureFacts("image/jpeg", sample.width, sample.height)
+        given = (parts.database, parts.storage, owner_id(), sample.path, sample.path.name)
+        known = kept.keep(*given, facts, parts.settings).id
     return str(known)
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from engines import pictures
+from engines.pictures import PictureFacts
 from jobs import quotas
 from jobs.database import Database
 from jobs.ids import new_id
@@ -38,6 +39,20 @@ def upload_picture(
     StorageError, DatabaseDownError; whatever is raised, nothing is left that anybody could see.
     """
     facts = pictures.inspect(source)
+    return keep(database, storage, owner_id, source, name, facts, settings)
+
+
+def keep(
+    database: Database,
+    storage: Storage,
+    owner_id: UUID,
+    source: Path,
+    name: str,
+    facts: PictureFacts,
+    settings: Settings,
+) -> File:
+    """Keep a picture that was checked, or comes with the program. Raises as
+    :func:`upload_picture`, but PictureError."""
     stored = storage.put(database, source)
     with database.begin() as session:
         owned = quotas.limits_of(session, owner_id, settings)
