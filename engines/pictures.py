@@ -10,8 +10,11 @@ from __future__ import annotations
 import errno
 import json
 import logging
+import os
+import select
 import subprocess
 import sys
+import time
 from dataclasses import asdict, dataclass
 from io import BytesIO
 from pathlib import Path
@@ -28,6 +31,7 @@ MAX_SIDE = 16_384
 MAX_PIXELS = 64_000_000
 DECODE_MEMORY = 2 * 1024**3
 DECODE_SECONDS = 30
+ANSWER_BYTES = 10_000
 RECIPE_KEY = "atelier-recipe"
 
 log = logging.getLogger(__name__)
@@ -99,6 +103,27 @@ def answer_of(module: str, asked: str) -> dict[str, Any]:
     answer: dict[str, Any] = json.loads(done.stdout)
     if "code" in answer:
         raise PictureError(answer["code"], answer["values"])
+    return answer
+
+
+def answered(child: subprocess.Popen[bytes], asked: bytes) -> dict[str, Any]:
+    """One answer of a child within the time that a picture may take. Raises OSError, ValueError."""
+    assert child.stdin is not None
+    assert child.stdout is not None
+    child.stdin.write(asked)
+    child.stdin.flush()
+    until = time.monotonic() + 2 * DECODE_SECONDS
+    said = b""
+    while not said.endswith(b"\n"):
+        left = until - time.monotonic()
+        ready, _, _ = select.select([child.stdout], [], [], max(0.0, left))
+        part = os.read(child.stdout.fileno(), ANSWER_BYTES) if ready else b""
+        said += part
+        if not part or len(said) > ANSWER_BYTES:
+            raise OSError("the child said nothing, or too much")
+    answer = json.loads(said)
+    if not isinstance(answer, dict):
+        raise ValueError("no answer of ours")
     return answer
 
 

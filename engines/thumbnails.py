@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from engines import bounds, pictures
-from engines.datasets.reading import answered
 from engines.pictures import DECODE_MEMORY, DECODE_SECONDS, PictureError
 
 QUALITY = 82
@@ -55,7 +54,7 @@ class Pen:
         for _ in range(2):
             child = self._alive()
             try:
-                return answered(child, question)
+                return pictures.answered(child, question)
             except (OSError, ValueError):
                 pictures.check_end(*self._end(END_SECONDS))
             # It went for want of questions in the moment of this one: another takes it.

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import select
 import signal
 import subprocess
 import sys
@@ -29,7 +28,6 @@ THUMBNAIL_SIDE = 240
 THUMBNAIL_QUALITY = 80
 # What preparing a picture for training would cost is measured by doing it once at this size.
 PREPARED_SIDE = 256
-ANSWER_BYTES = 10_000
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,7 @@ class Reader:
         """What a child answers; None where it did not, and is gone now."""
         child = self._alive()
         try:
-            return answered(child, asked)
+            return pictures.answered(child, asked)
         except (OSError, ValueError):
             self.close()
             if child.returncode == bounds.DISK_FAILS:
@@ -107,27 +105,6 @@ class Reader:
                 env={},
             )
         return self._child
-
-
-def answered(child: subprocess.Popen[bytes], asked: bytes) -> dict[str, Any]:
-    """One answer of a child within the time that a picture may take. Raises OSError, ValueError."""
-    assert child.stdin is not None
-    assert child.stdout is not None
-    child.stdin.write(asked)
-    child.stdin.flush()
-    until = time.monotonic() + 2 * pictures.DECODE_SECONDS
-    said = b""
-    while not said.endswith(b"\n"):
-        left = until - time.monotonic()
-        ready, _, _ = select.select([child.stdout], [], [], max(0.0, left))
-        part = os.read(child.stdout.fileno(), ANSWER_BYTES) if ready else b""
-        said += part
-        if not part or len(said) > ANSWER_BYTES:
-            raise OSError("the child said nothing, or too much")
-    answer = json.loads(said)
-    if not isinstance(answer, dict):
-        raise ValueError("no answer of ours")
-    return answer
 
 
 def _look(path: Path, thumbnail: Path) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from engines.datasets import album, likeness, reading, samples
+from engines import pictures
+from engines.datasets import album, likeness, samples
 from engines.datasets.examination import Checked, Found, examine, of_archive, of_pack
 from engines.datasets.pack import Pack
 from engines.datasets.reading import Reader
@@ -163,17 +164,17 @@ def test_one_child_reads_many_pictures_and_is_begun_anew_when_one_kills_it(
         assert reader._child is not child
         with pytest.raises(OSError, match="could not be written"):
             reader.look(path, tmp_path / "nowhere" / "small.jpg")
-        answered, asked = reading.answered, []
+        answered, asked = pictures.answered, []
 
         def silent(child: Any, line: bytes) -> Any:
             asked.append(line)
             raise OSError("the child said nothing")
 
-        monkeypatch.setattr(reading, "answered", silent)
+        monkeypatch.setattr(pictures, "answered", silent)
         with pytest.raises(PictureError) as refused:
             reader.look(path, thumbnail)
         assert (refused.value.code, len(asked)) == ("decoding_too_costly", 2)
-        monkeypatch.setattr(reading, "answered", answered)
+        monkeypatch.setattr(pictures, "answered", answered)
         assert reader.look(path, thumbnail).facts == first.facts
 
 
