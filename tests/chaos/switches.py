@@ -44,7 +44,7 @@ def environment(disk_full: Path) -> Mapping[str, str]:
 
 
 def fence_ignored() -> None:
-    """Whoever asks is taken for the holder."""
+    """Whoever asks is taken for the holder; its successor is on another machine."""
     from sqlalchemy import select
 
     from jobs import lease
@@ -57,25 +57,29 @@ def fence_ignored() -> None:
 
         return unchecked
 
+    _apart()
     # Named as attributes: a switch for what is called otherwise by now would switch nothing off.
     for function in (lease._touch, lease.held, lease.look, lease.confirm):
         setattr(lease, function.__name__, blind(function))
 
 
 def hold_off() -> None:
-    """A runner is told that its lease never ends; its successor is on another machine.
-
-    On the same machine there is a second net: a successor kills who still has the job's lock.
-    """
-    from jobs.settings import Settings
+    """A runner is told that its lease never ends; its successor is on another machine."""
     from worker import errand, slot, supervisor
+
+    _apart()
+    for module in (errand, slot, supervisor):
+        module.step_until = lambda _asked_at, _seconds: 1e12  # type: ignore[attr-defined]
+
+
+def _apart() -> None:
+    """Every worker is on a machine of its own: on the same one there is a second net, as a
+    successor kills who still has the job's lock."""
+    from jobs.settings import Settings
 
     Settings.scratch = property(  # type: ignore[assignment]
         lambda self: self.data.absolute() / f"scratch-{os.getpid()}"
     )
-
-    for module in (errand, slot, supervisor):
-        module.step_until = lambda _asked_at, _seconds: 1e12  # type: ignore[attr-defined]
 
 
 def row_first() -> None:
