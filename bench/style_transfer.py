@@ -47,12 +47,12 @@ def measure(size: int = 384, rounds: int = ROUNDS) -> list[Row]:
     engine = _engine(size, device)
     arithmetic = _arithmetic_of_a_step(engine)
     matrix = torch.randn(MATRIX, MATRIX, device=device)
+    result = torch.empty_like(matrix)
 
     def multiply() -> None:
         for _ in range(PRODUCTS):
-            torch.mm(matrix, matrix, out=product_of)
+            torch.mm(matrix, matrix, out=result)
 
-    product_of = torch.empty_like(matrix)
     steps, products = [], []
     for turn in range(rounds + 1):
         step, product = _seconds(engine.step, device), _seconds(multiply, device) / PRODUCTS

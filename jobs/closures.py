@@ -22,8 +22,6 @@ STUDIO = "studio"
 GATE_LOCK = 7_021_891
 RETRY_SECONDS = range(1, 86_401)
 USUAL_RETRY_SECONDS = 300
-
-
 _HOLD_GATE = select(func.pg_advisory_xact_lock_shared(GATE_LOCK))
 
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from types import FrameType
 from uuid import UUID
 
@@ -119,7 +120,7 @@ class Keeper:
         with self._database.begin() as session:
             found = list(session.execute(select(Job.id).where(which)).scalars())
         for job_id in found:
-            _alone(lambda job_id=job_id: act(job_id))  # type: ignore[misc]
+            _alone(partial(act, job_id))
             self._pulse()
 
     def _rarer_chores(self, now: float) -> Iterator[Callable[[], None]]:
