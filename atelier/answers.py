@@ -55,8 +55,19 @@ class Job(TypedDict):
     webhook_secret: NotRequired[str]
 
 
+class Interval(TypedDict):
+    """Between which values a figure lies, with a probability of ``percent``: ``[low, high]`` for
+    each of its points, None for one without; ``low`` and ``high`` name these as figures."""
+
+    percent: int
+    low: str
+    high: str
+    ends: list[list[float] | None]
+
+
 class Series(TypedDict):
-    """A figure by step: each point ``[step, value]``, a bucket ``[step, mean, low, high]``."""
+    """A figure by step: each point ``[step, value]``, a bucket ``[step, mean, low, high]``; and
+    its ``interval``, if it has one."""
 
     name: str
     label: str
@@ -67,6 +78,7 @@ class Series(TypedDict):
     method: str
     thinned_to: int | None
     points: list[list[float]]
+    interval: Interval | None
 
 
 class Frame(TypedDict):

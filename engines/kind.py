@@ -95,15 +95,27 @@ class Params(BaseModel):
 
 
 @dataclass(frozen=True)
+class Bounds:
+    """The figures, by name, that are the ends of another one's interval at the same steps: it lies
+    between ``low`` and ``high`` with a probability of ``percent``."""
+
+    low: str
+    high: str
+    percent: int
+
+
+@dataclass(frozen=True)
 class Figure:
     """A figure that steps report: its name in words, and in a sentence what it tells a beginner.
 
-    ``roots``: it falls by powers of ten, so its curve shows square roots.
+    ``roots``: it falls by powers of ten, so its curve shows square roots. ``bounds`` names its
+    interval, where it has one; figures that are bounds are shown with it, not beside it.
     """
 
     label: str
     meaning: str
     roots: bool = False
+    bounds: Bounds | None = None
 
 
 @dataclass(frozen=True)

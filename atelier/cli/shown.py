@@ -109,6 +109,9 @@ def figures(found: Sequence[Series]) -> Iterator[str]:
         low, high = min(low for low, _ in ends), max(high for _, high in ends)
         told = " ".join(f"{value:12.6g}" for value in (low, high, points[-1][1]))
         yield f"{_cut(series['name'], 24):24} {series['measured']:8} {told}"
+        if (interval := series["interval"]) and (last := interval["ends"][-1]):
+            between = " and ".join(f"{end:.6g}" for end in last)
+            yield f"{'':33} now between {between} ({interval['percent']} %)"
     if meant := [series for series in found if series["meaning"]]:
         yield ""
     for series in meant:

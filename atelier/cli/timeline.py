@@ -95,6 +95,11 @@ def _write_csv(parts: Iterable[Series]) -> None:
         names[series["name"]] = None
         for point in series["points"]:
             table.setdefault(int(point[0]), {})[series["name"]] = point[1]
+        if interval := series["interval"]:
+            bounds = interval["low"], interval["high"]
+            names.update(dict.fromkeys(bounds))
+            for point, ends in zip(series["points"], interval["ends"], strict=True):
+                table[int(point[0])].update(zip(bounds, ends or (), strict=False))
         if series["shown"] < series["kept"]:
             notes[f"{series['name']}: {series['shown']} of {series['kept']} points, its peaks"] = (
                 None

@@ -126,7 +126,7 @@ class GanTraining(Engine):
 
     def beginning(self) -> Metrics:
         """How far from the set the maker is before it has learned anything."""
-        return {"kid": self._measure()}
+        return self._measure()
 
     def step(self) -> Metrics:
         """Learn from the next batch; measure, and keep what is good, where that is due."""
@@ -151,7 +151,7 @@ class GanTraining(Engine):
             self.guard.spread = self._spread_of_the_samples()
         metrics = {n: f for n, f in zip(CURVES, self._read, strict=True) if n in self.measured}
         if self._due(self.params.kid_every):
-            metrics["kid"] = self._measure()
+            metrics |= self._measure()
         return metrics
 
     def preview(self) -> Image.Image:
@@ -255,12 +255,12 @@ class GanTraining(Engine):
             self._p = augment.next_probability(self._p, total / count, self.params.batch)
         self._signs.zero_()
 
-    def _measure(self) -> float:
-        """Nearness to the set; the nearest model is kept."""
-        value, nearest = self.evaluation.measure(self.pair.average, self._step, self.pulse)
+    def _measure(self) -> dict[str, float]:
+        """Nearness to the set, as figures; the nearest model is kept."""
+        found, nearest = self.evaluation.measure(self.pair.average, self._step, self.pulse)
         if nearest:
             self.best = cloned(self.pair.average.state_dict())
-        return value
+        return found.figures()
 
     def _spread_of_the_samples(self) -> float:
         wanted = samples.fixed(self.config, self.params.seed)

@@ -13,6 +13,7 @@ from engines.datasets.prepared import Pixels, Prepared
 from engines.engine import InputError, Inputs
 from engines.gan_training import innovation, samples
 from engines.gan_training.config import ModelConfig
+from engines.gan_training.figures import NEARNESS
 from engines.gan_training.kind import GanTrainingParams
 from engines.gan_training.stylist import Stylist
 from engines.state import generator
@@ -27,12 +28,16 @@ K = 3
 
 
 class Point(NamedTuple):
-    """KID after ``step`` steps, with its 95 % interval."""
+    """KID after ``step`` steps, with its interval, see :data:`.figures.NEARNESS`."""
 
     step: int
     value: float
     low: float
     high: float
+
+    def figures(self) -> dict[str, float]:
+        """As figures of a step."""
+        return {"kid": self.value, NEARNESS.low: self.low, NEARNESS.high: self.high}
 
 
 class Evaluation:
@@ -70,7 +75,7 @@ class Evaluation:
         path = find("vgg16", self._inputs.weights)
         return {"network": {"name": "vgg16", "sha256": verify(path)}} if path else {}
 
-    def measure(self, maker: nn.Module, step: int, pulse: Callable[[], None]) -> tuple[float, bool]:
+    def measure(self, maker: nn.Module, step: int, pulse: Callable[[], None]) -> tuple[Point, bool]:
         """KID of the maker after ``step`` steps, and whether it is the best so far.
 
         Before the innovation dial is where it was set a maker still imitates: it is nearer to the
@@ -85,7 +90,7 @@ class Evaluation:
         better = self.best is None or self._rank(found) > self._rank(self.best)
         if better:
             self.best = found
-        return found.value, better
+        return found, better
 
     @property
     def score(self) -> float | None:

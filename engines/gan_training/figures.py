@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from engines.kind import N_, Figure
+from engines.kind import N_, Bounds, Figure
+
+NEARNESS = Bounds("kid_low", "kid_high", percent=95)
+"""The interval of the distance to the set."""
 
 FIGURES = {
     "kid": Figure(
         N_("Distance to the set (KID)"),
         N_("How far the made pictures are from the set: 0 is like it, and lower is better."),
         roots=True,
+        bounds=NEARNESS,
+    ),
+    NEARNESS.low: Figure(
+        N_("Distance to the set (KID), at least"),
+        N_("The lower end of its interval: as near as it may be, for all that was measured."),
+    ),
+    NEARNESS.high: Figure(
+        N_("Distance to the set (KID), at most"),
+        N_("The upper end of its interval: as far as it may be, for all that was measured."),
     ),
     "loss_maker": Figure(
         N_("Loss of the making network"),

@@ -17,6 +17,7 @@ from engines.gan_training import drawing, events, samples
 from engines.gan_training.config import ModelConfig
 from engines.gan_training.drawing import Curve
 from engines.gan_training.evaluation import Evaluation, Report
+from engines.gan_training.figures import NEARNESS
 from engines.gan_training.guard import Guard
 from engines.gan_training.history import History
 from engines.gan_training.kind import GanTrainingParams
@@ -128,7 +129,7 @@ def _curves(run: Run) -> Image.Image:
     steps, curve = run.history.steps(), run.history.curve
     kid = run.evaluation.curve
     nearness = Curve(
-        "95 % interval",
+        f"{NEARNESS.percent} % interval",
         *([getattr(point, name) for point in kid] for name in ("step", "value", "low", "high")),
     )
     names = {"maker": "loss_maker", "judge": "loss_judge"}
@@ -158,6 +159,8 @@ def _events(run: Run, grid: Image.Image) -> Output:
     scalars = [
         (f"training/{name}", steps, run.history.curve(name)) for name in sorted(run.measured)
     ]
-    scalars.append(("kid", [point.step for point in kid], [point.value for point in kid]))
+    told = [point.figures() for point in kid]
+    measured_at = [point.step for point in kid]
+    scalars += [(name, measured_at, [each[name] for each in told]) for name in told[0]]
     events.write(path, scalars, ("samples", run.params.steps, grid))
     return Output("report", path.name, path, "application/octet-stream")

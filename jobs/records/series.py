@@ -64,6 +64,13 @@ class Column:
             return [step, value]
         return [step, value, self.lows[position], self.highs[position]]
 
+    def at(self, step: int) -> float | None:
+        """The value of the point, or the mean of the bucket, that stands at ``step``; None where
+        none does."""
+        position = bisect_right(self.steps, step) - 1
+        found = position >= 0 and self.steps[position] == step
+        return self.values[position] if found else None
+
     def append(self, step: int, value: float) -> None:
         """Add a point after all that are there."""
         self.steps.append(step)

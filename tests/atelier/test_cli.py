@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from atelier.answers import Series
+from atelier.cli import shown, timeline
 from atelier.client import Studio
 from tests.atelier.conftest import Cli
 
@@ -235,3 +237,38 @@ def test_a_job_is_deleted_for_good_after_it_was_said_what_goes(
     assert cli("show", job_id).status == 0
     assert cli("delete", job_id, "--yes").out == "Deleted.\n"
     assert "no such job" in cli("show", job_id).err
+
+
+def test_a_figure_with_an_interval_is_printed_and_written_with_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    kid: Series = {
+        "name": "kid",
+        "label": "Distance",
+        "meaning": "",
+        "measured": 2,
+        "kept": 2,
+        "shown": 2,
+        "method": "every_point",
+        "thinned_to": None,
+        "points": [[0, 7.7], [500, 0.061]],
+        "interval": {
+            "percent": 95,
+            "low": "kid_low",
+            "high": "kid_high",
+            "ends": [None, [0.033, 0.106]],
+        },
+    }
+    loss: Series = {**kid, "name": "loss", "interval": None}
+    lines = list(shown.figures([kid, loss]))
+    assert [line.split() for line in lines[1:]] == [
+        ["kid", "2", "0.061", "7.7", "0.061"],
+        ["now", "between", "0.033", "and", "0.106", "(95", "%)"],
+        ["loss", "2", "0.061", "7.7", "0.061"],
+    ]
+    timeline._write_csv([kid, loss])
+    assert capsys.readouterr().out.splitlines() == [
+        "step,kid,kid_low,kid_high,loss",
+        "0,7.7,,,7.7",
+        "500,0.061,0.033,0.106,0.061",
+    ]

@@ -187,6 +187,8 @@ def test_the_outputs_are_what_was_best_and_say_what_was_measured(tmp_path: Path)
     assert isinstance(grid, Image.Image)
     assert isinstance(pairs, Image.Image)
     assert grid.size == (256, 256)
+    events = (tmp_path / "events.out.tfevents.0.atelier").read_bytes()
+    assert [events.count(name) for name in (b"kid", b"kid_low", b"kid_high")] == [12, 4, 4]
     figures = json.loads((tmp_path / "report.json").read_text())
     assert [point["step"] for point in figures["kid"]] == [0, 1, 2, 3]
     best = min(figures["kid"], key=lambda point: point["value"])
@@ -214,7 +216,8 @@ def test_what_is_measured_before_the_first_step_is_told_as_it_goes_and_afterward
     assert seen[-1] == first[-1]["pictures"] == 8 + len(engine.pictures)
     engine.step()
     before, after = engine.evaluation.curve
-    assert (before.step, begun) == (0, {"kid": before.value})
+    assert before.step == 0
+    assert begun == {"kid": before.value, "kid_low": before.low, "kid_high": before.high}
     assert "learning" in engine.phase.text
     told = [engine.phase.values[name] for name in ("first", "kid")]
     assert told == [f"{point.value:.3g}" for point in (before, after)]

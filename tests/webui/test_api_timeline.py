@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from engines.gan_training.figures import NEARNESS
 from engines.registry import KINDS
 from jobs import lease
 from jobs.lease import Claim
+from jobs.models import Job
 from jobs.records import frames
 from jobs.records.frames import Shown
 from jobs.records.series import Column
@@ -82,6 +84,33 @@ def test_figures_by_name_and_range_of_steps(caller: Caller, claim: Claim) -> Non
     ]
     assert [point[0] for point in kid["points"]] == [200, 300]
     assert (unmeasured["name"], unmeasured["points"]) == ("fid", [])
+
+
+def test_a_figure_has_its_interval_beside_each_of_its_points(caller: Caller, claim: Claim) -> None:
+    with caller.quiet.database.begin() as session:
+        job = session.get_one(Job, claim.hold.job_id)
+        job.kind = "gan_training"
+        columns = {name: Column() for name in ("kid", NEARNESS.low, NEARNESS.high)}
+        for step, told in ((STEPS + 100, (8.0,)), (STEPS + 200, (4.0, 3.0, 6.0))):
+            for column, figure in zip(columns.values(), told, strict=False):
+                column.append(step, figure)
+        lease.report_metrics(session, claim.hold, columns)
+    shown = asked(caller, claim, "metrics", f"?first={STEPS}&last=9999")["results"]
+    assert [each["name"] for each in shown] == ["kid", "loss"]
+    kid, loss = shown
+    assert kid["points"][1:] == [[STEPS + 100, 8.0], [STEPS + 200, 4.0]]
+    assert kid["interval"] == {
+        "percent": 95,
+        "low": "kid_low",
+        "high": "kid_high",
+        "ends": [None, None, [3.0, 6.0]],
+    }
+    assert loss["interval"] is None
+    (low,) = asked(caller, claim, "metrics", "?name=kid_low")["results"]
+    assert (low["label"], low["points"]) == (
+        "Distance to the set (KID), at least",
+        [[STEPS + 200, 3.0]],
+    )
 
 
 @pytest.mark.parametrize("query", ["points=3", "points=20001", "points=x", "first=-1"])

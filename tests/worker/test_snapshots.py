@@ -52,6 +52,9 @@ def test_a_model_asked_for_comes_once_also_when_its_runner_is_killed(
             snapshots.ask(session, studio.owner, job_id, of, studio.settings)
     os.kill(runner, signal.SIGKILL)
     job = studio.wait(job_id, until=lambda job: not job.snapshots)
+    with studio.database.begin() as session:
+        measured = metrics.read(session, job_id)
+    assert measured["kid"].steps == measured["kid_low"].steps == measured["kid_high"].steps
     assert (job.state, job.attempt) == ("running", 2)
     works = studio.outputs(job_id)
     assert [work.role for work in works] == ["model", "model"]

@@ -13,11 +13,11 @@ from engines.models import ModelFacts
 from jobs.listing import Place
 from jobs.models import File, Frame, Job, Slot
 from jobs.records import frames, metrics
-from jobs.records.series import Column
+from jobs.records.series import Column, Columns
 from jobs.service import is_settled, shown_status
 from jobs.states import Reason
 from jobs.stored.trained import Trained, title
-from webui.curves import named
+from webui.curves import interval, named
 from webui.texts import _, filled, phase_text
 
 
@@ -128,15 +128,17 @@ def file(row: File) -> dict[str, Any]:
     }
 
 
-def series(kind: Kind | None, name: str, column: Column, points: int) -> dict[str, Any]:
+def series(kind: Kind | None, name: str, columns: Columns, points: int) -> dict[str, Any]:
     """One figure by step: ``[step, value]``, of a bucket ``[step, mean, lowest, highest]``.
 
-    ``label`` and ``meaning`` are in the reader's language.
+    ``label`` and ``meaning`` are in the reader's language. ``interval`` has the ends ``[low,
+    high]`` for each of the points, None for one without.
     With more than ``points`` of them the lowest and highest of equally large stretches are
     shown, and ``shown`` and ``method`` say so.
     """
+    column = columns.get(name, Column())
     chosen = metrics.sampled(column, points)
-    known = named(kind, name)
+    known, within = named(kind, name), interval(kind, name, columns)
     return {
         "name": name,
         "label": _(known.label),
@@ -147,6 +149,13 @@ def series(kind: Kind | None, name: str, column: Column, points: int) -> dict[st
         "method": "every_point" if len(chosen) == len(column) else "lowest_and_highest",
         "thinned_to": column.thinned_to,
         "points": [column.point(position) for position in chosen],
+        "interval": within
+        and {
+            "percent": within.bounds.percent,
+            "low": within.bounds.low,
+            "high": within.bounds.high,
+            "ends": [within.at(column.steps[position]) for position in chosen],
+        },
     }
 
 

@@ -11,7 +11,6 @@ from jobs import service
 from jobs.models import Job
 from jobs.records import frames as kept
 from jobs.records import metrics
-from jobs.records.series import Column
 from jobs.refusals import Fault, RefusedError
 from webui.api import reading, shapes
 from webui.api.files import stored_bytes
@@ -41,8 +40,7 @@ def figures(job_id: str) -> Response:
         columns = metrics.read(session, row.id, first, last)
     kind = KINDS.get(row.kind)
     shown = [
-        shapes.series(kind, name, columns.get(name, Column()), points)
-        for name in names or in_order(kind, columns)
+        shapes.series(kind, name, columns, points) for name in names or in_order(kind, columns)
     ]
     return _answered(jsonify(results=shown), row, tag)
 

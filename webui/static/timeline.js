@@ -56,9 +56,16 @@ function pointAt(points, step) {
 }
 
 // As ``figure`` in webui/curves.py.
-function digits(value) {
-  const rounded = Number(value.toPrecision(4));
-  return rounded !== 0 && Math.abs(value) < 1e-4 ? rounded.toExponential() : rounded.toLocaleString("en", { useGrouping: false, maximumSignificantDigits: 4 });
+function digits(value, places = 4) {
+  const rounded = Number(value.toPrecision(places));
+  return rounded !== 0 && Math.abs(value) < 1e-4 ? rounded.toExponential() : rounded.toLocaleString("en", { useGrouping: false, maximumSignificantDigits: places });
+}
+
+// As ``in_words`` in webui/curves.py.
+function told([, value, low, high]) {
+  if (low === undefined) return digits(value);
+  const words = { value, low, high };
+  return graphs.dataset.between.replace(/\{(\w+)\}/g, (_, name) => digits(words[name], 3));
 }
 
 function markCurve(plot, step) {
@@ -66,11 +73,11 @@ function markCurve(plot, step) {
   const last = Number(plot.dataset.last);
   const share = Math.min(1, Math.max(0, (step - first) / Math.max(1, last - first)));
   plot.querySelector(".marker").setAttribute("d", `M${(1000 * share).toFixed(1)} 0v200`);
-  const [, value] = pointAt(JSON.parse(plot.dataset.points), step);
-  write(plot.querySelector('[data-words="value"]'), digits(value));
+  const words = told(pointAt(JSON.parse(plot.dataset.points), step));
+  write(plot.querySelector('[data-words="value"]'), words);
   const input = plot.querySelector("input");
   input.value = step;
-  input.setAttribute("aria-valuetext", `${stepWords(step)}: ${digits(value)}`);
+  input.setAttribute("aria-valuetext", `${stepWords(step)}: ${words}`);
 }
 
 function mark(step) {
@@ -221,6 +228,7 @@ function adoptCurve(fresh) {
   const plot = graphs.querySelector(`[data-curve="${CSS.escape(fresh.dataset.curve)}"]`);
   if (!plot) return graphs.querySelector(".flat").before(document.adoptNode(fresh));
   keepData(plot, fresh);
+  plot.classList.toggle("ranged", fresh.classList.contains("ranged"));
   for (const part of ["svg", ".axis", ".drawn", "details table"]) {
     plot.querySelector(part).replaceWith(document.adoptNode(fresh.querySelector(part)));
   }

@@ -9,6 +9,8 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from jobs import lease
+from jobs.models import Job
+from jobs.records.series import Column
 from jobs.states import Reason, State
 from tests.webui.pages.axe import fits, violations
 from tests.webui.pages.conftest import Visitor
@@ -185,6 +187,40 @@ def test_a_curve_can_be_made_large_and_its_values_be_read(page: Page, where: str
         "svg => svg.getElementById ? svg.querySelector('desc').textContent : ''"
     )
     assert "From 100 at step 1 to 0.1 at step 1000" in described
+
+
+def test_a_figure_with_an_interval_is_told_with_it_wherever_it_is_told(
+    page: Page, where: str, worker: WorkerDouble
+) -> None:
+    hold = worker.holds[-1]
+    with worker.database.begin() as session:
+        session.get_one(Job, hold.job_id).kind = "gan_training"
+        columns = {name: Column() for name in ("kid", "kid_low", "kid_high")}
+        for step, told in ((LAST + 1, (0.061, 0.033, 0.106)), (LAST + 500, (0.05, 0.02, 0.09))):
+            for column, measured in zip(columns.values(), told, strict=True):
+                column.append(step, measured)
+        lease.report_metrics(session, hold, columns)
+    worker.frame(hold, LAST + 1, "yellow")
+    page.goto(where)
+    figure = page.locator("#curve-kid")
+    value = figure.locator('[data-words="value"]')
+    expect(value).to_have_text("0.05, between 0.02 and 0.09")
+    page.get_by_role("slider", name="Pictures kept on the way").focus()
+    page.keyboard.press("ArrowLeft")
+    expect(value).to_have_text("0.061, between 0.033 and 0.106")
+    slider = figure.get_by_role("slider")
+    said = f"step {LAST + 1}: 0.061, between 0.033 and 0.106"
+    expect(slider).to_have_attribute("aria-valuetext", said)
+    page.keyboard.press("ArrowLeft")
+    expect(value).to_have_text("0.9")
+    assert figure.locator(".whiskers, .reach").count() == 2
+    figure.get_by_text("Values").click()
+    row = figure.locator("tbody tr").filter(has_text=re.compile(f"^{LAST + 1}"))
+    expect(row.locator("td")).to_have_text(["0.061", "0.033", "0.106"])
+    expect(figure.locator("tbody tr").first.locator("td")).to_have_text(["0.1", "–", "–"])
+    expect(page.locator("[data-curve^=kid]")).to_have_count(1)
+    assert fits(page)
+    assert violations(page) == []
 
 
 def test_a_figure_that_never_changed_is_told_in_words(page: Page, where: str) -> None:
