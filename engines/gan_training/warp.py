@@ -52,8 +52,10 @@ def apply(maps: Tensor, pictures: Tensor) -> Tensor:
     chosen = maps[which].to(device, pictures.dtype, non_blocking=True)
     which = which.to(device, non_blocking=True)
     shape = [len(which), pictures.shape[1], FINER * side, FINER * side]
-    places = functional.affine_grid(chosen, shape, align_corners=False)
-    fine: Tensor = _Taken.apply(pictures.index_select(0, which), places)
+    # In half the bits a place would be off by half a pixel at 256 px, and the way back refuses it.
+    with torch.autocast(device.type, enabled=False):
+        places = functional.affine_grid(chosen, shape, align_corners=False)
+        fine: Tensor = _Taken.apply(pictures.index_select(0, which), places)
     return pictures.index_copy(0, which, functional.avg_pool2d(fine, FINER))
 
 

@@ -138,6 +138,17 @@ def test_a_warp_leaves_to_the_bit_what_it_does_not_change_and_shrinks_without_al
     assert warp.apply(_map([[2.0, 0, 0], [0, 2, 0]]), checks.contiguous()).abs().max() < 1e-5
 
 
+def test_a_warp_is_exact_where_the_networks_reckon_in_half_the_bits() -> None:
+    """As on graphics cards."""
+    pictures, changes = torch.rand(8, 3, 32, 32, requires_grad=True), _drawn("ada", n=8)
+    plain = augment.apply(changes, pictures)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = augment.apply(changes, pictures)
+    slopes = [torch.autograd.grad(each.square().sum(), pictures)[0] for each in (found, plain)]
+    assert torch.equal(found, plain)
+    assert torch.equal(*slopes)
+
+
 def test_what_adas_warps_draw_has_the_papers_spread() -> None:
     maps = warp.draw(1.0, 4000, generator(0, "augmentation", 0))
     areas = torch.linalg.det(maps[:, :, :2]).log2() / 2  # anisotropic scale keeps the area
