@@ -69,7 +69,8 @@ class GanTraining(Engine):
         self.config = beginning.config(params, self.pictures, begun)
         self.pair = beginning.pair(params, self.config, device, begun)
         self._loader = Loader(self.pictures, params.batch, params.mirror, params.seed)
-        usual = variety.usual(self.pictures, params.conditional)
+        wanted = params.variety > 0
+        usual = variety.usual(self.pictures, params.conditional) if wanted else torch.zeros(1)
         self._lesson = Lesson(params, self.config, usual, 2**inputs.smaller)
         self._fits: int | None = None
         # Where memory never ran out, nobody asks what would fit.
@@ -273,11 +274,10 @@ class GanTraining(Engine):
         chosen, labels = np.arange(len(self.pictures)), None
         if known is not None and shown is not None:
             chosen = np.flatnonzero(np.isin(known, shown.numpy()))
-        few = chosen[:: max(1, len(chosen) // 256)]
+        seen, few = variety.looked_at(self.pictures, chosen)
         if known is not None and shown is not None:
             labels = torch.from_numpy(known[few])
-        pictures = Batch(torch.from_numpy(np.array(self.pictures.images[few])), labels)
-        return max(spread(pictures.scaled(torch.device("cpu")), labels), 1e-6)
+        return max(spread(seen, labels), 1e-6)
 
 
 def _measured(params: GanTrainingParams) -> frozenset[str]:

@@ -29,6 +29,9 @@ REMEMBERED = 0.98
 WARM = 200
 """Steps before anything is said of the samples: at first they are all alike."""
 
+SEEN = 16
+"""Side in px at which pictures are compared."""
+
 ROLLED_BACK = N_(
     "Its numbers grew without bound at step {step}. It went back to a good state and goes on at"
     " {share} of the rate."
@@ -110,17 +113,23 @@ class Guard:
 
 
 def spread(pictures: Tensor, labels: Tensor | None = None) -> float:
-    """Mean distance of two of (N, 3, S, S) pictures in [-1, 1], seen at 16 px; root mean square.
+    """Mean distance of two of (N, 3, S, S) pictures in [-1, 1], seen :func:`small`; root mean
+    square.
 
     With ``labels`` (N,) of two of one label, as a mean over the labels: a maker that makes one
     picture for each label has collapsed too.
     """
-    small = torch.nn.functional.avg_pool2d(pictures.float(), pictures.shape[-1] // 16).flatten(1)
+    points = small(pictures.float()).flatten(1)
     if labels is None:
-        return _root_mean_square(small)
-    groups = [small[labels == label] for label in torch.unique(labels)]
+        return _root_mean_square(points)
+    groups = [points[labels == label] for label in torch.unique(labels)]
     found = [_root_mean_square(group) for group in groups if len(group) > 1]
     return sum(found) / len(found) if found else 0.0
+
+
+def small(pictures: Tensor) -> Tensor:
+    """(N, 3, S, S) as (N, 3, 16, 16), differentiable; S is 16 times a whole number."""
+    return torch.nn.functional.avg_pool2d(pictures, pictures.shape[-1] // SEEN)
 
 
 def _root_mean_square(points: Tensor) -> float:

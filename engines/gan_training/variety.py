@@ -3,25 +3,25 @@
 A maker that is given labels soon makes one picture for each: the label says all that the judge
 asks for (Shahbazi et al. 2022). Mode seeking (Mao et al. 2019) pushes pictures of different latents
 apart without end, which drives them to black and white; this one stops where two pictures of a
-label differ as much as two of the set's, seen at 16 px as :func:`engines.gan_training.guard.spread`
-sees them.
+label differ as much as two of the set's, as :func:`engines.gan_training.guard.spread` sees them.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from engines.datasets.prepared import Prepared
-from engines.gan_training.guard import spread
+from engines.gan_training.data import Batch
+from engines.gan_training.guard import small, spread
 
-SEEN = 16
-"""Side in px at which pictures are compared."""
+MANY = 256
+"""From twice so many pictures on only some are looked at, at least so many."""
 
-MOST = 256
-"""Pictures of a label that its usual difference is taken from, at most."""
+AT_A_TIME = 16
+
 
 SAME = 1e-4
 """The smallest difference, of colours in [-1, 1], that has a direction."""
@@ -48,16 +48,23 @@ def shortfall(made: Tensor, labels: Tensor | None, usual: Tensor) -> Tensor:
     first, second = order[:-1], order[1:]
     differ = usual[labels[first]]
     known = (labels[first] == labels[second]) & (differ > 0)
-    small = functional.avg_pool2d(made, made.shape[-1] // SEEN).flatten(1)
-    squares = (small[first] - small[second]).square().mean(1)
+    seen = small(made).flatten(1)
+    squares = (seen[first] - seen[second]).square().mean(1)
     ratios = (squares + SAME**2).sqrt() / torch.where(known, differ, 1.0)
     ratio = torch.where(known, ratios, 0.0).sum() / known.sum().clamp_min(1)
     return torch.where(known.any(), (1 - ratio).relu(), 0.0)
 
 
-def _spread(pictures: Prepared, chosen: np.ndarray[tuple[int], np.dtype[np.int64]]) -> float:
-    few = chosen[:: max(1, len(chosen) // MOST)]
-    if len(few) < 2:
-        return 0.0
-    seen = torch.from_numpy(np.array(pictures.images[few])).permute(0, 3, 1, 2)
-    return spread(seen.float() * (2 / 255) - 1)
+def looked_at(pictures: Prepared, chosen: NDArray[np.int64]) -> tuple[Tensor, NDArray[np.int64]]:
+    """Some pictures of the set, of those at the positions ``chosen``: (N, 3, 16, 16) in [-1, 1],
+    and where they stand. As they are in it, a set's would fill the memory at 512 px."""
+    few = chosen[:: max(1, len(chosen) // MANY)]
+    parts = [
+        Batch(torch.from_numpy(np.array(pictures.images[some])), None)
+        for some in np.split(few, range(AT_A_TIME, len(few), AT_A_TIME))
+    ]
+    return torch.cat([small(part.scaled(torch.device("cpu"))) for part in parts]), few
+
+
+def _spread(pictures: Prepared, chosen: NDArray[np.int64]) -> float:
+    return spread(looked_at(pictures, chosen)[0]) if len(chosen) > 1 else 0.0

@@ -15,7 +15,7 @@ from engines import state
 from engines.datasets.prepared import prepared
 from engines.datasets.samples import STYLES
 from engines.engine import InputError
-from engines.gan_training import innovation, variety
+from engines.gan_training import innovation, lesson, variety
 from engines.gan_training.config import ModelConfig
 from engines.gan_training.data import Batch, Loader
 from engines.gan_training.kind import GanTrainingParams
@@ -216,6 +216,26 @@ def _two_passes(params: GanTrainingParams, pair: Pair, batch: Batch, usual: torc
         parameter.grad = kept_one
 
 
+@pytest.mark.parametrize("architecture", ["dcgan", "light"])
+def test_a_step_in_half_the_bits_goes_almost_the_same_way(
+    architecture: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on graphics cards, with all that a step may have."""
+    everything: dict[str, Any] = {"conditional": True, "innovation": 1.0, "variety": 1.0, "r1": 1.0}
+    found = []
+    for halved in (False, True):
+        wanted = torch.autocast("cpu", dtype=torch.bfloat16, enabled=halved)
+        monkeypatch.setattr(lesson, "_precision", lambda *_, wanted=wanted: wanted)
+        engine = training(architecture=architecture, augmentation="ada", batch=8, **everything)
+        batch = Loader(engine.pictures, 8, False, 0).batch(LAST)
+        engine._lesson.gradients(engine.pair, batch, LAST, 0.9)
+        parameters = [*engine.pair.maker.parameters(), *engine.pair.judge.parameters()]
+        slopes = [each.grad.flatten() for each in parameters if each.grad is not None]
+        found.append(torch.cat(slopes))
+    whole, halved_bits = found
+    assert torch.nn.functional.cosine_similarity(whole, halved_bits, dim=0) > 0.99
+
+
 def test_style_ambiguity_is_the_papers_formula_and_least_where_no_style_is_claimed() -> None:
     logits = torch.randn(5, 4)
     p = logits.softmax(1)
@@ -239,6 +259,30 @@ def test_variety_is_missed_where_pictures_of_a_label_are_more_alike_than_the_set
     assert variety.shortfall(grey.detach() / 2 - slope, labels, usual) < missing.detach()
     assert variety.shortfall(real[::4].repeat(2, 1, 1, 1), labels[::4].repeat(2), usual) > 0.99
     assert variety.shortfall(real[::4], labels[::4], usual) == 0
+
+
+class _Counted:
+    """Pictures that know how many of them were asked for at once, at most."""
+
+    def __init__(self, images: np.ndarray[Any, Any]) -> None:
+        self.images, self.most = images, 0
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, chosen: Any) -> np.ndarray[Any, Any]:
+        found: np.ndarray[Any, Any] = self.images[chosen]
+        self.most = max(self.most, len(found))
+        return found
+
+
+def test_how_much_a_set_varies_is_seen_a_few_pictures_at_a_time() -> None:
+    """A set's pictures of 512 px together would fill the memory."""
+    found = prepared(art.pack(4), 32, None, "")
+    counted: Any = _Counted(found.images)
+    few = replace(found, images=counted)
+    assert torch.equal(variety.usual(few, False), variety.usual(found, False))
+    assert counted.most <= variety.AT_A_TIME < len(found)
 
 
 def test_every_picture_comes_once_an_epoch_and_batches_follow_from_the_step_alone() -> None:
