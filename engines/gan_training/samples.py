@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -17,6 +17,9 @@ from engines.state import generator
 LONGEST = 1024
 MOST = 8
 AT_A_TIME = 32
+PIXELS = AT_A_TIME * 128**2
+"""Made at a time, at most: a step's memory must hold them too, and at 512 px 32 need twice that of
+a small batch."""
 
 
 def grid_side(resolution: int) -> int:
@@ -26,14 +29,17 @@ def grid_side(resolution: int) -> int:
 
 @dataclass(frozen=True)
 class Wishes:
-    """Pictures to be made: latents (n, latent), and labels (n,) for a conditional maker."""
+    """Pictures of ``side`` px to be made: latents (n, latent), and labels (n,) for a conditional
+    maker."""
 
     z: Tensor
     labels: Tensor | None
+    side: int
 
     def of(self, chosen: Tensor) -> Wishes:
         """Some of them, by position."""
-        return Wishes(self.z[chosen], None if self.labels is None else self.labels[chosen])
+        labels = None if self.labels is None else self.labels[chosen]
+        return replace(self, z=self.z[chosen], labels=labels)
 
 
 def wishes(
@@ -43,9 +49,9 @@ def wishes(
     as its whole number (K,) says beside the others, else all alike."""
     z = torch.randn(n, config.latent, generator=generator(seed, stream, 0))
     if not config.conditional:
-        return Wishes(z, None)
+        return Wishes(z, None, config.resolution)
     shares = np.ones(len(config.labels), np.int64) if often is None else often
-    return Wishes(z, torch.from_numpy(in_turn(shares, n)))
+    return Wishes(z, torch.from_numpy(in_turn(shares, n)), config.resolution)
 
 
 def in_turn(often: NDArray[np.int64], n: int) -> NDArray[np.int64]:
@@ -65,15 +71,16 @@ def fixed(config: ModelConfig, seed: int) -> Wishes:
     side = grid_side(config.resolution)
     found = wishes(config, side * side, seed, "samples")
     columns = torch.arange(side * side) % side
-    return Wishes(found.z, columns % len(config.labels) if config.conditional else None)
+    return replace(found, labels=columns % len(config.labels) if config.conditional else None)
 
 
 @torch.no_grad()
 def made(maker: nn.Module, wanted: Wishes) -> Iterator[Tensor]:
     """The pictures, some at a time: float32 (N, 3, R, R) in [-1, 1] on the CPU."""
     device = next(maker.parameters()).device
-    for begin in range(0, len(wanted.z), AT_A_TIME):
-        few = slice(begin, begin + AT_A_TIME)
+    many = min(AT_A_TIME, PIXELS // wanted.side**2)
+    for begin in range(0, len(wanted.z), many):
+        few = slice(begin, begin + many)
         labels = None if wanted.labels is None else wanted.labels[few].to(device)
         yield maker(wanted.z[few].to(device), labels).float().cpu()
 

@@ -155,6 +155,21 @@ def test_samples_are_as_different_as_the_sets_pictures_of_the_labels_that_they_s
     assert engine._set_spread == pytest.approx(of_those, rel=1e-5)
 
 
+@pytest.mark.parametrize(("side", "most"), [(32, 32), (128, 32), (256, 8), (512, 2)])
+def test_no_more_pixels_are_made_at_once_than_a_step_has_room_for(side: int, most: int) -> None:
+    asked = []
+
+    class _Maker(_Copyist):
+        def forward(self, z: torch.Tensor, labels: None = None) -> torch.Tensor:
+            asked.append(len(z))
+            return super().forward(z)
+
+    config = ModelConfig("dcgan", side, 128, 4)
+    made = samples.made(_Maker(torch.zeros(40, 3, 1, 1)), samples.wishes(config, 40, 0, "some"))
+    assert len(torch.cat(list(made))) == 40
+    assert max(asked) == most
+
+
 def test_a_long_history_stays_short_and_its_points_are_means() -> None:
     history = History(("loss",), 5 * POINTS)
     for step in range(1, 5 * POINTS + 1):
