@@ -43,6 +43,13 @@ MEMORISED = 0.3
 SAME = 0.05
 """Training pictures nearer to each other than this share of the usual are one picture twice."""
 
+TWINS = 16
+"""So many of the nearest are looked through for one that is not the same picture again."""
+
+INDISTINCT = 1e-3
+"""Of a point's length: neighbours count as no nearer. Else, in a set that is one picture again and
+again, rounding would be what a copy of it is compared with."""
+
 
 class Interval(NamedTuple):
     """An estimate with its 95 % interval."""
@@ -162,7 +169,7 @@ def memorised(made: Tensor, real: Tensor, mirrored: Tensor | None = None) -> Mem
         others, otherwise = nearest(made, mirrored)
         indices = torch.where(others < distances, otherwise, indices)
         distances = torch.minimum(distances, others)
-    ratios = distances / _neighbour_distances(real)[indices].clamp_min(1e-12)
+    ratios = distances / _neighbour_distances(real)[indices]
     return Memorised(indices, ratios, ratios < MEMORISED)
 
 
@@ -226,13 +233,21 @@ def _share_within(points: Tensor, crowd: Tensor, k: int) -> float:
 
 def _neighbour_distances(real: Tensor) -> Tensor:
     """(n,) the distance of each to the nearest other that is not the same picture again."""
-    usual = torch.cat([_to_others(*rows).min(1).values for rows in _distances(real, real)]).median()
-    found = []
-    for first, distances in _distances(real, real):
-        others = _to_others(first, distances)
-        found.append(others.masked_fill(others < SAME * usual, torch.inf).min(1).values)
-    own = torch.cat(found)
-    return torch.where(own.isinf(), usual, own)
+    near, apart = [], []
+    for block in _distances(real, real):
+        others = _to_others(*block)
+        near.append(others.topk(min(TWINS, len(real) - 1), largest=False).values)
+        apart.append(others.median(1).values)
+    nearest_others, usual = torch.cat(near), torch.cat(apart).median()
+    # What is usual among neighbours is seen once twins are left out, by what is usual among all:
+    # where most pictures have a twin the nearest are twins.
+    for _ in range(2):
+        twins = nearest_others < SAME * usual
+        own = nearest_others.masked_fill(twins, torch.inf).min(1).values
+        known = own[own.isfinite()]
+        usual = known.median() if len(known) else usual
+    length = real.double().norm(dim=1).mean()
+    return torch.where(own.isinf(), usual, own).clamp_min(INDISTINCT * length)
 
 
 def _to_others(first: int, distances: Tensor) -> Tensor:

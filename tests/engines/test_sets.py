@@ -199,6 +199,22 @@ def test_a_training_picture_that_stands_twice_does_not_hide_its_copies() -> None
     assert sets.memorised(real[:1], torch.cat([real[:1]] * 3)).ratios.isfinite().all()
 
 
+@pytest.mark.parametrize("share", [0.4, 0.7, 1.0])
+def test_copies_are_seen_where_many_training_pictures_have_a_twin(share: float) -> None:
+    """A folder with each picture in two sizes: the nearest other is then the same picture."""
+    real = _cloud(60, 0)
+    twins = real[: int(share * 60)] + 0.01 * _cloud(60, 2)[: int(share * 60)]
+    both = torch.cat([real, twins])
+    assert sets.memorised(real[:20] + 0.05 * _cloud(20, 3), both).share == 1.0
+    assert sets.memorised(_cloud(30, 1), both).share == 0.0
+
+
+def test_copies_of_a_set_that_is_one_picture_again_and_again_are_copies() -> None:
+    one = _cloud(1, 0).repeat(20, 1)
+    assert sets.memorised(one + 1e-5 * _cloud(20, 1), one).share == 1.0
+    assert sets.memorised(_cloud(20, 2), one).share == 0.0
+
+
 def test_collapsed_samples_have_no_diversity(network: FeatureNetwork, painting: Tensor) -> None:
     one = torch.from_numpy(_crops(PAINTING, 1, seed=0)).permute(0, 3, 1, 2).float() / 255
     collapsed = sets.embed(network, one.repeat(8, 1, 1, 1))
