@@ -13,11 +13,12 @@ from atelier.errors import StudioError
 
 @contextmanager
 def as_archive(places: Sequence[Path]) -> Iterator[Path]:
-    """One ZIP of what lies at ``places``: a ZIP as it is, folders and files put into a new one.
+    """One ZIP of what lies at ``places``: a ZIP as it is, also a damaged one, of which the studio
+    then says so; folders and files put into a new one.
 
     Names keep the folders below each place; links are left out. Raises StudioError.
     """
-    if len(places) == 1 and places[0].is_file() and zipfile.is_zipfile(places[0]):
+    if len(places) == 1 and _is_zip(places[0]):
         yield places[0]
         return
     with tempfile.TemporaryDirectory(prefix="atelier-dataset-") as folder:
@@ -36,6 +37,13 @@ def as_archive(places: Sequence[Path]) -> Iterator[Path]:
         if not taken:
             raise StudioError(f"There is no file in {', '.join(map(str, places))}.")
         yield target
+
+
+def _is_zip(place: Path) -> bool:
+    if not place.is_file():
+        return False
+    with place.open("rb") as opened:
+        return opened.read(2) == b"PK" or zipfile.is_zipfile(place)
 
 
 def write_samples(folder: Path, per_style: int, size: int, seed: int) -> list[Path]:

@@ -91,6 +91,16 @@ class Collecting(Transport):
                 return
             time.sleep(seconds(answer.headers.get("Retry-After"), 1.0))
 
+    def change_dataset(
+        self, dataset_id: str, *, name: str | None = None, licence: str | None = None
+    ) -> Dataset:
+        """Call a dataset something else, or note where its pictures come from and who may use
+        them; None leaves what is said."""
+        said = {"name": name, "licence": licence}
+        body = {field: text for field, text in said.items() if text is not None}
+        changed: Dataset = self._json("PATCH", f"/datasets/{_segment(dataset_id)}", body=body)
+        return changed
+
     def delete_dataset(self, dataset_id: str) -> None:
         """Forget a dataset that no job needs any more."""
         self._send("DELETE", f"/datasets/{_segment(dataset_id)}").close()

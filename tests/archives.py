@@ -115,7 +115,7 @@ HOSTILE: Mapping[str, tuple[Callable[[], bytes], str]] = {
         lambda: zipped({f"{n}.png": b"" for n in range(20_001)}, zipfile.ZIP_STORED),
         "too_many_pictures",
     ),
-    "a torso": (lambda: zipped({"a.png": art("ink", 0)})[:-30], "not_an_archive"),
+    "a torso": (lambda: zipped({"a.png": art("ink", 0)})[:-30], "damaged_archive"),
     "no archive": (lambda: b"nothing of the kind", "not_an_archive"),
     "nothing in it": (lambda: zipped({}), "no_pictures"),
     "no picture in it": (lambda: zipped({"readme.txt": b"hello"}), "no_pictures"),

@@ -10,6 +10,8 @@ from jobs.models import Dataset
 from jobs.refusals import FAULTS
 from webui.texts import filled
 
+UNLICENSED = "unlicensed"
+
 
 def refusal(row: Dataset) -> dict[str, str] | None:
     """Why a dataset cannot be used and what to do; None when it can, or is still checked."""
@@ -19,8 +21,12 @@ def refusal(row: Dataset) -> dict[str, str] | None:
 
 
 def warnings(row: Dataset) -> list[dict[str, str]]:
-    """What its owner should know before training on it."""
-    told = (row.report or {}).get("warnings", [])
+    """What its owner should know before training on it; a licence can be noted at any time."""
+    if row.report is None:
+        return []
+    told = [each for each in row.report["warnings"] if each["code"] != UNLICENSED]
+    if not row.licence:
+        told.append({"code": UNLICENSED, "values": {}})
     return [{"code": each["code"], "detail": _said(WARNINGS, each)} for each in told]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from atelier.cli import outcomes, shown
+from atelier.cli import names, outcomes, shown
 from atelier.cli.connection import WATCH_PATIENCE_SECONDS, connect
 from atelier.cli.outcomes import Outcome
 from atelier.cli.shown import json_option
@@ -18,14 +18,15 @@ if TYPE_CHECKING:
     from atelier.answers import Dataset
     from atelier.client import Studio
 
-id_argument = click.argument("dataset_id", metavar="DATASET")
+dataset_argument = click.argument("dataset", metavar="NAME|ID")
+LICENCE_HELP = "Where the pictures come from, who may use them."
 wait_option = click.option("--no-wait", is_flag=True, help="Do not wait until it is checked.")
 name_option = click.option("--name", default="", help="What to call it.")
 
 
 @click.group()
 def datasets() -> None:
-    """Bring, list, show or delete sets of pictures."""
+    """Bring, list, show, describe or delete sets of pictures."""
 
 
 @datasets.command(epilog=outcomes.EXIT_CODES)
@@ -37,8 +38,8 @@ def datasets() -> None:
     type=click.Path(exists=True, path_type=Path),
 )
 @name_option
-@click.option("--licence", default="", help="Where the pictures come from, who may use them.")
-@click.option("--parent", default="", metavar="DATASET", help="The dataset they are added to.")
+@click.option("--licence", default="", help=LICENCE_HELP)
+@click.option("--parent", default="", metavar="NAME|ID", help="The dataset they are added to.")
 @wait_option
 @json_option
 def add(
@@ -48,8 +49,9 @@ def add(
     from atelier.art import as_archive
 
     studio = connect(WATCH_PATIENCE_SECONDS)
+    to = names.stored(studio, "dataset", parent, "--parent") if parent else ""
     with as_archive(places) as archive:
-        made = studio.add_dataset(archive, name=name, licence=licence, parent=parent)
+        made = studio.add_dataset(archive, name=name, licence=licence, parent=to)
     return _checked(studio, made, no_wait, as_json)
 
 
@@ -107,19 +109,36 @@ def index(limit: int, as_json: bool) -> None:
 
 
 @datasets.command()
-@id_argument
+@dataset_argument
 @json_option
-def show(dataset_id: str, as_json: bool) -> None:
+def show(dataset: str, as_json: bool) -> None:
     """Show what was found in a dataset."""
-    _tell(connect().dataset(dataset_id), as_json)
+    studio = connect()
+    _tell(studio.dataset(names.stored(studio, "dataset", dataset)), as_json)
 
 
 @datasets.command()
-@id_argument
+@dataset_argument
+@click.option("--name", help="What to call it.")
+@click.option("--licence", help=LICENCE_HELP)
 @json_option
-def delete(dataset_id: str, as_json: bool) -> None:
+def change(dataset: str, name: str | None, licence: str | None, as_json: bool) -> None:
+    """Call a dataset something else, or note where its pictures come from."""
+    if name is None and licence is None:
+        raise click.UsageError("Say what to change: --name, --licence or both.")
+    studio = connect()
+    dataset_id = names.stored(studio, "dataset", dataset)
+    _tell(studio.change_dataset(dataset_id, name=name, licence=licence), as_json)
+
+
+@datasets.command()
+@dataset_argument
+@json_option
+def delete(dataset: str, as_json: bool) -> None:
     """Forget a dataset that no job needs any more."""
-    connect().delete_dataset(dataset_id)
+    studio = connect()
+    dataset_id = names.stored(studio, "dataset", dataset)
+    studio.delete_dataset(dataset_id)
     if as_json:
         shown.document({"deleted": dataset_id})
     else:
@@ -169,6 +188,10 @@ def _page(row: Dataset) -> Iterator[str]:
         yield f"  {label}: {count}"
     for entry in report["unreadable"]["shown"]:
         yield f"left out  {entry['name']}: {entry['detail']}"
+    for first, copy in report["duplicates"]["shown"]:
+        yield f"left out  {copy}: It is the same as {first}."
+    disk = ", ".join(f"{size} at {side} px" for side, size in report["disk"].items())
+    yield f"prepared  {disk}: bytes of the disk"
     for warning in report["warnings"]:
         yield f"note      {warning['detail']}"
 

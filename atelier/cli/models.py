@@ -6,9 +6,11 @@ from pathlib import Path
 
 import click
 
-from atelier.cli import shown
+from atelier.cli import names, shown
 from atelier.cli.connection import connect
 from atelier.cli.shown import json_option
+
+model_argument = click.argument("model", metavar="NAME|ID")
 
 
 @click.group()
@@ -29,11 +31,12 @@ def index(limit: int, as_json: bool) -> None:
 
 
 @models.command()
-@click.argument("model")
+@model_argument
 @json_option
 def show(model: str, as_json: bool) -> None:
-    """Show what MODEL is, where it comes from and what came of it."""
-    found = connect().model(model)
+    """Show what a model is, where it comes from and what came of it."""
+    studio = connect()
+    found = studio.model(names.stored(studio, "model", model))
     if as_json:
         shown.document(found)
         return
@@ -55,12 +58,13 @@ def add(file: Path, name: str, as_json: bool) -> None:
 
 
 @models.command()
-@click.argument("model")
-@click.argument("name")
+@model_argument
+@click.argument("name", metavar="NEW_NAME")
 @json_option
 def rename(model: str, name: str, as_json: bool) -> None:
-    """Call MODEL by the NAME."""
-    renamed = connect().rename_model(model, name)
+    """Call a model by another name."""
+    studio = connect()
+    renamed = studio.rename_model(names.stored(studio, "model", model), name)
     if as_json:
         shown.document(renamed)
         return
@@ -68,12 +72,14 @@ def rename(model: str, name: str, as_json: bool) -> None:
 
 
 @models.command()
-@click.argument("model")
+@model_argument
 @json_option
 def delete(model: str, as_json: bool) -> None:
-    """Forget MODEL; what was made with it stays."""
-    connect().delete_model(model)
+    """Forget a model; what was made with it stays."""
+    studio = connect()
+    model_id = names.stored(studio, "model", model)
+    studio.delete_model(model_id)
     if as_json:
-        shown.document({"deleted": model})
+        shown.document({"deleted": model_id})
         return
     click.echo("It is gone.")

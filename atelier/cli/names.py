@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,23 +15,26 @@ if TYPE_CHECKING:
     from atelier.answers import Dataset, Model
     from atelier.client import Studio
 
+ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 PAGE = 100
 MOST_TOLD = 5
 
 
 @dataclass(frozen=True)
 class Named:
-    """A stored ``dataset`` or ``model`` that an option names; which one, only the studio knows."""
+    """A stored ``dataset`` or ``model`` that an option names; which one, only the studio knows.
+    ``usable``: only what a job may be given counts."""
 
     option: str
     to: str
     name: str
+    usable: bool = True
 
 
 def id_of(studio: Studio, wanted: Named) -> str:
     """Its id. A :class:`click.BadParameter` tells the ids where several have the name, and what
     is called nearly so where none has."""
-    rows = list(_all(studio, wanted.to))
+    rows = list(_all(studio, wanted))
     name = wanted.name.removesuffix(".safetensors") if wanted.to == "model" else wanted.name
     found = [row for row in rows if row["name"] == name]
     if len(found) == 1:
@@ -48,18 +52,27 @@ def id_of(studio: Studio, wanted: Named) -> str:
     )
 
 
+def stored(studio: Studio, to: str, wanted: str, option: str = "") -> str:
+    """The id of a ``dataset`` or ``model``, whatever its state, that is ``wanted`` by id or name.
+    Raises as :func:`id_of` does."""
+    if ID.fullmatch(wanted):
+        return wanted
+    return id_of(studio, Named(option or to.upper(), to, wanted, usable=False))
+
+
 def folded(name: str) -> str:
     """What two names of people share that are one to the studio, whose own code is not at hand over
     HTTP."""
     return " ".join(unicodedata.normalize("NFC", name).split()).lower()
 
 
-def _all(studio: Studio, to: str) -> Iterator[Dataset | Model]:
+def _all(studio: Studio, wanted: Named) -> Iterator[Dataset | Model]:
     address = None
     while True:
-        if to == "dataset":
+        if wanted.to == "dataset":
             sets = studio.datasets(PAGE, address)
-            yield from (row for row in sets["results"] if row["status"] != "refused")
+            left_out = "refused" if wanted.usable else ""
+            yield from (row for row in sets["results"] if row["status"] != left_out)
             address = sets["next"]
         else:
             models = studio.models(PAGE, address)

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from atelier.cli.names import Named, id_of
+from atelier.cli.names import ID, Named, id_of
 
 if TYPE_CHECKING:
     from atelier.client import Studio
 
 Schema = Mapping[str, Any]
-ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # The options every kind has; a parameter of the same name is written --param-NAME.
 COMMON = frozenset({"priority", "tag", "watch", "output", "force", "json", "help"})
 

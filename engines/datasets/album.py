@@ -91,13 +91,12 @@ def read(opened: IO[bytes]) -> Album:
 
 
 def contact_sheet(labels: Sequence[int | None], thumbnail: Callable[[int], bytes]) -> bytes:
-    """JPEG bytes of a mosaic of up to 32 pictures, every label in its turn.
+    """JPEG bytes of a mosaic of up to 32 pictures without gaps, every label in its turn.
 
     ``labels`` holds each picture's label; ``thumbnail`` gives a picture's JPEG by position.
     """
-    chosen = spread(labels, SHEET_COLUMNS * SHEET_ROWS)
-    columns = min(SHEET_COLUMNS, len(chosen))
-    rows = -(-len(chosen) // columns)
+    columns, rows = sheet_shape(len(labels))
+    chosen = spread(labels, columns * rows)
     pace = SHEET_TILE + SHEET_GAP
     size = (columns * pace - SHEET_GAP, rows * pace - SHEET_GAP)
     sheet = Image.new("RGB", size, SHEET_GROUND)
@@ -106,6 +105,18 @@ def contact_sheet(labels: Sequence[int | None], thumbnail: Callable[[int], bytes
             tile = pictures.middle_square(small.convert("RGB"), SHEET_TILE)
         sheet.paste(tile, (place % columns * pace, place // columns * pace))
     return pictures.encode_jpeg(sheet, 85)
+
+
+def sheet_shape(count: int) -> tuple[int, int]:
+    """Columns and rows of the largest sheet that ``count`` pictures fill, about twice as wide as
+    high: a few pictures may stay away, but no place is empty."""
+    fitting = (
+        (columns, rows)
+        for rows in range(1, SHEET_ROWS + 1)
+        for columns in range(rows + rows // 2, min(SHEET_COLUMNS, 3 * rows) + 1)
+        if columns * rows <= count
+    )
+    return max(fitting, key=lambda shape: (shape[0] * shape[1], -abs(shape[0] - 2 * shape[1])))
 
 
 def spread(labels: Sequence[int | None], most: int) -> list[int]:

@@ -108,7 +108,6 @@ def examine(
     tell: Tell,
     *,
     ignored: int = 0,
-    licensed: bool = True,
 ) -> Checked:
     """Look at everything and pack what is fit into ``folder``.
 
@@ -130,7 +129,6 @@ def examine(
         near=likeness.pairs([picture.look.likeness for picture in kept]),
         ignored=ignored,
         seconds=sum(picture.look.seconds for picture in kept),
-        licensed=licensed,
     )
     return _written(kept, folder, report(found))
 

@@ -27,7 +27,7 @@ RESOLUTIONS = (64, 128, 256, 512)
 
 WARNINGS: Mapping[str, str] = {
     "very_few": N_(
-        "A set of %(count)s: a GAN will remember the pictures rather than learn from them;"
+        "A set of %(count)s: a model will remember the pictures rather than learn from them;"
         " %(better)s or more are better."
     ),
     "few": N_("A set of %(count)s is enough to begin; %(better)s or more give more variety."),
@@ -54,7 +54,7 @@ WARNINGS: Mapping[str, str] = {
         "Under two labels at once: %(count)s. Each is kept under the first, which may be wrong."
     ),
     "near": N_(
-        "Nearly like another picture: %(count)s. A GAN sees them as more weight for the same: take"
+        "Nearly like another picture: %(count)s. A model gives them the more weight: take"
         " out what is not meant."
     ),
     "unlicensed": N_("Nothing is noted about where the pictures come from and who may use them."),
@@ -94,8 +94,6 @@ class Findings:
     near: Sequence[tuple[int, int]] = ()
     ignored: int = 0
     seconds: float = 0.0
-    licensed: bool = True
-    known_as: str = ""
 
 
 def report(found: Findings) -> dict[str, Any]:
@@ -160,10 +158,6 @@ def _warnings(found: Findings) -> Iterator[tuple[str, dict[str, Any]]]:
     ):
         if many:
             yield code, {"count": many}
-    if not found.licensed:
-        yield "unlicensed", {}
-    if found.known_as:
-        yield "known_already", {"name": found.known_as}
 
 
 def _of_labels(labels: Counter[str]) -> Iterator[tuple[str, dict[str, Any]]]:

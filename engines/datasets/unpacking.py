@@ -40,7 +40,9 @@ MESSAGES = {
     "not_an_archive": N_(
         "The upload is neither a ZIP archive nor pictures. Send a ZIP, or the pictures themselves."
     ),
-    "damaged_archive": N_("The archive is damaged. Make it again and send it again."),
+    "damaged_archive": N_(
+        "The archive is damaged, or its end is missing. Make it again and send it again."
+    ),
     "archive_too_costly": N_(
         "Reading the list of what the archive holds took too much memory. Make a plain ZIP of the"
         " pictures alone."
@@ -114,7 +116,7 @@ class Archive:
         try:
             self._zip = zipfile.ZipFile(path)
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as damage:
-            known = zipfile.is_zipfile(path)
+            known = zipfile.is_zipfile(path) or _begins_as_zip(path)
             raise ArchiveError("damaged_archive" if known else "not_an_archive") from damage
         listed = self._zip.infolist()
         self.ignored = 0
@@ -198,6 +200,12 @@ def shown(name: str) -> str:
     """A stranger's name reduced to something to show; it is never used as a path."""
     kept = (char for char in name if unicodedata.category(char)[0] != "C" and char != '"')
     return unicodedata.normalize("NFC", "".join(kept)).strip()[-MOST_NAME:] or "picture"
+
+
+def _begins_as_zip(path: Path) -> bool:
+    """Whether it was a ZIP once: what is cut short has lost the list at its end, not its start."""
+    with path.open("rb") as opened:
+        return opened.read(len(ARCHIVE_STARTS[0])) == ARCHIVE_STARTS[0]
 
 
 def _named(info: zipfile.ZipInfo) -> str:

@@ -93,7 +93,6 @@ class Check:
             work,
             lambda done, total: self._tell(row.id, done, total),
             ignored=ignored,
-            licensed=bool(row.licence),
         )
 
     def _drawn(self, row: Dataset, folder: Path) -> Path:

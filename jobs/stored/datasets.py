@@ -1,4 +1,4 @@
-"""Sets of pictures: brought, listed, deleted; and what a check may say of one.
+"""Sets of pictures: brought, listed, described, deleted; and what a check may say of one.
 
 What belongs to somebody else is unknown to the asker.
 """
@@ -135,6 +135,26 @@ def usable(session: Session, owner_id: UUID, most: int) -> Sequence[Dataset]:
     return session.scalars(query).all()
 
 
+def describe(
+    session: Session,
+    owner_id: UUID,
+    dataset_id: UUID,
+    name: str | None = None,
+    licence: str | None = None,
+) -> Dataset:
+    """Call a set something else, or note another licence or origin; None leaves what is said.
+    Raises :class:`RefusedError`. Its pictures stay as they are."""
+    row = get(session, owner_id, dataset_id)
+    faults = _too_long(name or "", licence or "")
+    if name is not None and not name.strip():
+        faults.append(Fault("/name", "bad_length", {"value": 0, "limit": MOST_NAME}))
+    if faults:
+        raise RefusedError("invalid", faults=faults)
+    row.name = row.name if name is None else name.strip()
+    row.licence = row.licence if licence is None else licence.strip()
+    return row
+
+
 def delete(session: Session, owner_id: UUID, dataset_id: UUID) -> None:
     """Forget a dataset; jobs that have ended keep what they made.
 
@@ -230,14 +250,7 @@ def _forget_uploads(row: Dataset) -> None:
 
 def _checked(session: Session, owner_id: UUID, brought: Brought) -> str | None:
     """The pack of the set it is added to, after checking everything that is said of it."""
-    faults = [
-        Fault(f"/{name}", "bad_length", {"value": len(text), "limit": most})
-        for name, text, most in (
-            ("name", brought.name, MOST_NAME),
-            ("licence", brought.licence, MOST_LICENCE),
-        )
-        if len(text) > most
-    ]
+    faults = _too_long(brought.name, brought.licence)
     base = None
     if brought.parent_id is not None:
         query = select(Dataset).where(Dataset.id == brought.parent_id, Dataset.owner_id == owner_id)
@@ -251,6 +264,15 @@ def _checked(session: Session, owner_id: UUID, brought: Brought) -> str | None:
     if faults:
         raise RefusedError("invalid", faults=faults)
     return base
+
+
+def _too_long(name: str, licence: str) -> list[Fault]:
+    """What is wrong with what is said of a set."""
+    return [
+        Fault(f"/{field}", "bad_length", {"value": len(text), "limit": most})
+        for field, text, most in (("name", name, MOST_NAME), ("licence", licence, MOST_LICENCE))
+        if len(text) > most
+    ]
 
 
 def _sent_already(

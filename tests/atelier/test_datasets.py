@@ -46,6 +46,36 @@ def test_a_folder_becomes_a_dataset_and_its_report_is_told(cli: Cli, tmp_path: P
     assert cli("datasets", "show", shown["id"]).status == 2
 
 
+def test_a_dataset_is_named_wherever_its_id_would_do(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "bad.zip").write_bytes(HOSTILE["a torso"][0]())
+    torso = cli("datasets", "add", tmp_path / "bad.zip")
+    assert torso.status == 1
+    assert "its end is missing" in torso.out, "and not that it lies in an archive"
+    assert cli("datasets", "delete", "bad").status == 0, "also one that no job may be given"
+    first = cli("datasets", "add", _unpacked(tmp_path), "--name", "Three", "--json").document
+    (tmp_path / "more.png").write_bytes(art("dots", 9))
+    added = cli("datasets", "add", tmp_path / "more.png", "--name", "Four", "--parent", "Three")
+    assert added.status == 0, added.err
+    assert "pictures  7" in cli("datasets", "show", "Four").out
+    noted = cli("datasets", "change", "Four", "--licence", "CC0", "--json").document
+    assert (noted["name"], noted["licence"]) == ("Four", "CC0")
+    assert "Nothing is noted" not in cli("datasets", "change", "Four", "--name", "Seven").out
+    assert cli("datasets", "change", "Seven").status == 2, "nothing to change"
+    unknown = cli("datasets", "show", "Thre")
+    assert unknown.status == 2
+    assert "Nearly so: 'Three'" in unknown.err
+    assert cli("datasets", "delete", "Three", "--json").document == {"deleted": first["id"]}
+
+
+def test_copies_and_the_disk_that_is_needed_are_told(cli: Cli, tmp_path: Path) -> None:
+    folder = _unpacked(tmp_path)
+    content = (folder / "flow-fields/0.png").read_bytes()
+    (folder / "flow-fields/zz.png").write_bytes(content)
+    said = cli("datasets", "add", folder).out
+    assert "left out  flow-fields/zz.png: It is the same as flow-fields/0.png." in said
+    assert f"{6 * 3 * 64 * 64} at 64 px" in said
+
+
 def test_a_refused_set_ends_in_words_and_a_failure(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "bad.zip").write_bytes(HOSTILE["a path upwards"][0]())
     said = cli("datasets", "add", tmp_path / "bad.zip")

@@ -38,13 +38,17 @@ def test_a_model_from_its_file_to_its_pictures_and_away(
     assert model in unclear.err
     assert other in unclear.err
     assert "'Dots'" in cli("submit", "gan_sampling", "--model", "Dot").err
+    ambiguous = cli("models", "show", "Dots")
+    assert ambiguous.status == 2
+    assert other in ambiguous.err
     assert cli("models", "delete", other).status == 0
+    assert model in cli("models", "show", "Dots").out
     used = cli("models", "show", model, "--json").document["used_by"]
     assert [(use["kind"], use["status"]) for use in used] == [("gan_sampling", "succeeded")]
-    assert cli("models", "rename", model, "Old dots").status == 0
+    assert cli("models", "rename", "Dots", "Old dots").status == 0
     assert studio.models()["results"][0]["name"] == "Old dots"
     assert studio.download(studio.model(model), tmp_path / "back").read_bytes() == path.read_bytes()
-    assert cli("models", "delete", model).status == 0
+    assert cli("models", "delete", "Old dots").status == 0
     assert cli("models", "show", model).status != 0
 
 

@@ -118,7 +118,7 @@ def test_what_can_be_done_with_models_is_in_the_client_the_command_line_and_the_
 
 
 def test_what_the_api_does_with_datasets_the_client_the_commands_and_the_pages_do_too() -> None:
-    """Bring, draw, list, look, delete: asked of the API's own addresses."""
+    """Bring, draw, list, look, describe, delete: asked of the API's own addresses."""
     app = create_app(Settings.read({"DATABASE_URL": "postgresql://nobody@nowhere/nothing"}))
     asked_for = {
         (method, rule.rule.removeprefix("/api/v1/datasets"))
@@ -131,6 +131,7 @@ def test_what_the_api_does_with_datasets_the_client_the_commands_and_the_pages_d
         ("POST", "/sample"): ("sample_dataset", "sample", "sample_dataset"),
         ("GET", ""): ("datasets", "list", "datasets_page"),
         ("GET", "/<dataset_id>"): ("dataset", "show", "dataset_page"),
+        ("PATCH", "/<dataset_id>"): ("change_dataset", "change", "change_dataset"),
         ("DELETE", "/<dataset_id>"): ("delete_dataset", "delete", "delete_dataset"),
     }
     bytes_of_it = {"pictures", "thumbnails/<int:position>", "sheet", "content"}

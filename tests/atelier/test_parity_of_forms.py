@@ -38,6 +38,7 @@ WAYS = {
     "delete_model": Ways("models.delete", "delete_model", "models delete"),
     "bring_dataset": Ways("datasets.bring", "add_dataset", "datasets add"),
     "sample_dataset": Ways("datasets.sample", "sample_dataset", "datasets sample"),
+    "change_dataset": Ways("datasets.change", "change_dataset", "datasets change"),
     "delete_dataset": Ways("datasets.delete", "delete_dataset", "datasets delete"),
     "delete_upload": Ways("deletion.delete_file", "delete_file", "delete-file"),
     "change_profile": Ways("me.change", "change_me", "account change"),

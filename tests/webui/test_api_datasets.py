@@ -180,6 +180,31 @@ def test_what_is_said_of_a_set_is_checked(
     problem(bring(caller, ZIP, **fields), 422, "invalid", pointer)
 
 
+def test_name_and_licence_can_be_noted_later_and_the_pictures_stay_the_same(
+    caller: Caller,
+) -> None:
+    ready = check(caller, bring(caller, ZIP))
+    where = f"/datasets/{ready['id']}"
+    assert ready["report"]["warnings"][-1]["code"] == "unlicensed"
+    noted = caller.ask("PATCH", where, json={"licence": " CC0 "}).get_json()
+    assert (noted["licence"], noted["name"]) == ("CC0", ready["name"])
+    assert "unlicensed" not in [each["code"] for each in noted["report"]["warnings"]]
+    assert noted["sha256"] == ready["sha256"]
+    renamed = caller.ask("PATCH", where, json={"name": "Mine", "licence": ""}).get_json()
+    assert (renamed["licence"], renamed["name"]) == ("", "Mine")
+    assert renamed["report"]["warnings"] == ready["report"]["warnings"]
+    assert caller.get(where).get_json() == renamed
+    for body, at in (
+        ({"name": " "}, "/name"),
+        ({"name": "x" * 201}, "/name"),
+        ({"licence": "x" * 501}, "/licence"),
+        ({"licence": 1}, "/licence"),
+        ({"sha256": "0"}, "/sha256"),
+    ):
+        problem(caller.ask("PATCH", where, json=body), 422, "invalid", at)
+    assert caller.get(where).get_json() == renamed
+
+
 def test_pictures_can_be_added(caller: Caller) -> None:
     first = check(caller, bring(caller, ZIP))
     second = check(caller, bring(caller, ("ink/1.png", art("ink", 1)), parent=first["id"]))
@@ -210,6 +235,8 @@ def test_what_belongs_to_somebody_else_does_not_exist(quiet: Quiet, caller: Call
     for path in ("", "/pictures", "/sheet", "/content", "/thumbnails/0"):
         problem(other.get(f"/datasets/{done['id']}{path}"), 404, "unknown_dataset")
     problem(other.ask("DELETE", f"/datasets/{done['id']}"), 404, "unknown_dataset")
+    noting = other.ask("PATCH", f"/datasets/{done['id']}", json={"name": "Mine"})
+    problem(noting, 404, "unknown_dataset")
     assert other.get("/datasets").get_json()["results"] == []
 
 

@@ -1,4 +1,4 @@
-"""``/datasets``: bring sets of pictures, look at what was found in them, delete them."""
+"""``/datasets``: bring sets of pictures, see what was found in them, describe, delete them."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ POLL_SECONDS = 1
 DEFAULT_PAGE = 20
 PICTURES_LISTED = 200
 FIELDS = frozenset({"csrf_token", "name", "licence", "parent"})
+SAID = frozenset({"name", "licence"})
 SAMPLE_FIELDS = frozenset({"per_style", "size", "seed", "name"})
 SAMPLE_LICENCE = "Drawn by Atelier; free for any use"
 
@@ -65,6 +66,17 @@ def show(dataset_id: str) -> Response:
     if row.state == DatasetState.CHECKING:
         made.headers["Retry-After"] = str(POLL_SECONDS)
     return made
+
+
+@datasets.patch("/<dataset_id>")
+def change(dataset_id: str) -> Response:
+    """Call it something else, or note where its pictures come from: ``{"name", "licence"}``."""
+    body = reading.json_object()
+    reading.only(body, SAID)
+    said = {field: reading.text(body, field) for field in SAID if field in body}
+    with studio().database.begin() as session:
+        row = kept.describe(session, owner_id(), reading.id_of(dataset_id), **said)
+    return jsonify(shape(row))
 
 
 @datasets.delete("/<dataset_id>")

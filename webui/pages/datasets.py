@@ -56,6 +56,20 @@ def dataset_page(dataset_id: str) -> str:
     return _shown(dataset_id)
 
 
+@pages.post("/datasets/<dataset_id>/about")
+def change_dataset(dataset_id: str) -> Response:
+    """Call a dataset something else, or note where its pictures come from."""
+    try:
+        said = {field: reading.storable(field, request.form.get(field, "")) for field in api.SAID}
+        with studio().database.begin() as session:
+            kept.describe(session, owner_id(), reading.id_of(dataset_id), **said)
+    except RefusedError as refused:
+        if refused.code != "invalid":
+            raise
+        return Response(_shown(dataset_id, refused), refused.refusal.status)
+    return redirect(url_for("pages.dataset_page", dataset_id=dataset_id), 303)
+
+
 @pages.post("/datasets/<dataset_id>/delete")
 def delete_dataset(dataset_id: str) -> Response:
     """Forget a dataset; one that a job needs is shown again with the reason."""

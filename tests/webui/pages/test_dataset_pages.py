@@ -71,6 +71,27 @@ def test_a_set_is_brought_looked_through_and_deleted_without_javascript(
     assert visitor.get(where)[0] == 404
 
 
+def test_name_and_origin_can_be_noted_later(
+    window: Callable[..., BrowserContext], visitor: Visitor, parts: Studio
+) -> None:
+    where = brought(visitor, zipped(labelled()), name="set.zip")
+    checked(parts, where)
+    page = window(viewport=WIDTHS[0]).new_page()
+    page.goto(where)
+    expect(page.get_by_text("Nothing is noted about where")).to_be_visible()
+    page.get_by_role("link", name="not noted").click()
+    page.locator("#about").get_by_label("Name").fill("My walls")
+    page.locator("#about").get_by_label("Licence or origin").fill("my own photographs")
+    page.get_by_role("button", name="Note it").click()
+    expect(page.get_by_role("heading", name="My walls")).to_be_visible()
+    expect(page.locator(".facts").get_by_text("my own photographs")).to_be_visible()
+    expect(page.get_by_text("Nothing is noted about where")).to_have_count(0)
+    fits(page)
+    status, shown, _ = visitor.post(f"{where}/about", name=" ", licence="")
+    assert status == 422
+    assert "My walls" in shown
+
+
 def test_a_refused_set_and_a_refused_upload_say_what_to_do(visitor: Visitor, parts: Studio) -> None:
     where = brought(visitor, HOSTILE["an encrypted file"][0]())
     checked(parts, where)
@@ -114,7 +135,7 @@ def test_a_dropped_zip_is_checked_before_ones_eyes(
     expect(page.get_by_text("It is being checked.")).to_be_visible()
     checked(parts, page.url)
     expect(page.get_by_role("heading", name="6 pictures, 3 labels")).to_be_visible()
-    expect(page.get_by_text("a GAN will remember the pictures")).to_be_visible()
+    expect(page.get_by_text("a model will remember the pictures")).to_be_visible()
     expect(page.get_by_text("set/ink/torn.png")).to_be_visible()
     fits(page)
     page.goto("/datasets")
