@@ -30,7 +30,7 @@ from jobs.models import (
     OwnerShare,
 )
 from jobs.moves import lock_shares
-from jobs.refusals import Fault, RefusedError
+from jobs.refusals import TYPES, Fault, RefusedError
 from jobs.settings import Settings
 
 GPU_DAYS = 7
@@ -130,7 +130,7 @@ def change(session: Session, owner_id: UUID, changes: Mapping[str, float | None]
         if value is not None and not low <= value <= HIGHEST[name]
     ]
     faults += [
-        Fault(f"/{name}", "wrong_type", {"value": value, "expected": "a whole number"})
+        Fault(f"/{name}", "wrong_type", {"value": value, "expected": TYPES["int"]})
         for name, value in changes.items()
         if isinstance(value, float) and name != "gpu_hours_limit"
     ]

@@ -6,6 +6,7 @@ and filled from ``values``.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -352,6 +353,17 @@ _PYDANTIC: Mapping[str, tuple[str, str]] = {
     "literal_error": ("not_one_of", ""),
     "string_pattern_mismatch": ("not_an_id", ""),
 }
+# What a value of the wrong type should have been, by the first word of pydantic's code.
+TYPES: Mapping[str, str] = {
+    "int": N_("a whole number"),
+    "float": N_("a number"),
+    "finite": N_("a number"),
+    "bool": N_("true or false"),
+    "string": N_("a text"),
+    "list": N_("a list"),
+    "dict": N_("an object"),
+    "model": N_("an object"),
+}
 _SHOWN_LENGTH = 80
 
 
@@ -373,16 +385,25 @@ class Fault:
         """Translate an entry of ``ValidationError.errors()`` into our words."""
         where = below + pointer(*error["loc"])
         context = error.get("ctx") or {}
-        value = str(error["input"])[:_SHOWN_LENGTH]
+        value = _shown(error["input"])
         code, limit = _PYDANTIC.get(error["type"], ("", ""))
         if code in ("too_many", "too_few"):
             value = context.get("actual_length", value)
         if code:
             values = {"value": value, "limit": context.get(limit), **context}
+            if "expected" in context:  # choices, in an English sentence
+                values["expected"] = context["expected"].replace(" or ", ", ")
             return cls(where, code, values)
         if error["type"] == "value_error":
             return cls(where, "not_usable", {"value": value, "why": context["error"]})
-        return cls(where, "wrong_type", {"value": value, "expected": error["msg"]})
+        wanted = TYPES.get(error["type"].partition("_")[0], error["msg"])
+        return cls(where, "wrong_type", {"value": value, "expected": wanted})
+
+
+def _shown(value: Any) -> str:
+    """A value as JSON writes it, without the quotes of a text, cut where it is long."""
+    plain = json.dumps(value) if value is None or isinstance(value, bool) else str(value)
+    return plain[:_SHOWN_LENGTH]
 
 
 class RefusedError(Exception):

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from werkzeug.datastructures import MultiDict
 
 from engines.kind import N_, Kind
-from jobs.refusals import Fault
+from jobs.refusals import TYPES, Fault
 from webui.texts import _
 
 Shape = Literal["reference", "preset", "choice", "choices", "number", "numbers", "switch", "text"]
@@ -283,7 +283,7 @@ def _number(known: Field, text: str, position: int, form: Filled) -> int | float
     try:
         return int(text) if known.whole else float(text)
     except ValueError:
-        expected = _("a whole number") if known.whole else _("a number")
+        expected = TYPES["int" if known.whole else "float"]
         pointer = f"/params/{known.name}" + (f"/{position}" if known.many else "")
         form.faults.append(Fault(pointer, "wrong_type", {"value": text, "expected": expected}))
         return text

@@ -50,8 +50,9 @@ def of_picture(error: PictureError, pointer: str = "/file") -> RefusedError:
 def words(fault: Fault) -> str:
     """What is wrong with a field, in the reader's language."""
     values = fault.values
-    if "why" in values:  # said by a kind's own check
-        values = {**values, "why": _(str(values["why"]))}
+    for name in ("why", "expected"):  # said by a kind's own check, and the type that was wanted
+        if name in values:
+            values = {**values, name: _(str(values[name]))}
     return filled(FAULTS[fault.code], values)
 
 

@@ -56,6 +56,30 @@ def test_a_parameter_that_cannot_be_used_is_named(caller: Caller, name: str) -> 
     assert error["code"] == code
 
 
+@pytest.mark.parametrize(
+    ("given", "english", "chinese"),
+    [
+        ({"size": "big"}, "a whole number is needed", "需要整数"),
+        ({"size": None}, "'null' has the wrong type", "“null”类型不对"),
+        ({"content_weight": "big"}, "a number is needed", "需要数字"),
+        ({"styles": NEVER}, "a list is needed", "需要列表"),
+        ({"content": 7}, "a text is needed", "需要文字"),
+        ({"preserve_colours": {}}, "true or false is needed", "需要true 或 false"),
+        ({"preset": "best"}, "none of 'draft', 'standard', 'fine'.", "'draft', 'standard', 'fine'"),
+    ],
+    ids=["a whole number", "no null", "a number", "a list", "a text", "a truth", "a choice"],
+)
+def test_what_was_wanted_instead_is_said_in_the_readers_language(
+    caller: Caller, given: dict[str, Any], english: str, chinese: str
+) -> None:
+    order = caller.order_with(**given)
+    for language, words in (("en", english), ("zh", chinese)):
+        answer = caller.post("/jobs", json=order, headers={"Accept-Language": language})
+        (error,) = problem(answer, 422, "invalid", f"/params/{next(iter(given))}")["errors"]
+        assert words in error["detail"]
+        assert "Input should" not in error["detail"]
+
+
 FRAME: dict[str, tuple[dict[str, Any], str, str]] = {
     "an unknown kind": ({"kind": "alchemy"}, "/kind", "unknown_kind"),
     "an empty kind": ({"kind": ""}, "/kind", "unknown_kind"),

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from flask import request
 
-from jobs.refusals import Fault, RefusedError, pointer
+from jobs.refusals import TYPES, Fault, RefusedError, pointer
 
 JSON_BYTES = 1_000_000
 MAX_WAIT_SECONDS = 30
@@ -71,7 +71,7 @@ def quantity(body: dict[str, Any], name: str) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        values = {"value": str(value)[:80], "expected": "a number"}
+        values = {"value": str(value)[:80], "expected": TYPES["float"]}
         raise RefusedError("invalid", faults=[Fault(f"/{name}", "wrong_type", values)])
     return value
 
@@ -146,7 +146,7 @@ def whole(name: str, text: str) -> int:
     try:
         number = int(text)
     except ValueError:
-        values = {"value": text[:80], "expected": "a whole number"}
+        values = {"value": text[:80], "expected": TYPES["int"]}
         raise RefusedError("invalid", faults=[Fault(f"/{name}", "wrong_type", values)]) from None
     if abs(number) > MOST:
         limits = {"value": text[:80], "low": -MOST, "high": MOST}
@@ -161,11 +161,11 @@ def wait_seconds() -> float:
 
 
 _TYPE_NAMES = {
-    dict: "an object",
-    list: "a list",
-    int: "a whole number",
-    str: "a text",
-    bool: "true or false",
+    dict: TYPES["dict"],
+    list: TYPES["list"],
+    int: TYPES["int"],
+    str: TYPES["string"],
+    bool: TYPES["bool"],
 }
 
 

@@ -13,7 +13,7 @@ from jobs import quotas
 from jobs.access import people
 from jobs.access.roles import ROLE_TITLES, Role
 from jobs.office import administration
-from jobs.refusals import Fault, RefusedError
+from jobs.refusals import TYPES, Fault, RefusedError
 from webui import addresses, auth
 from webui.api import reading
 from webui.pages.blueprint import pages
@@ -127,7 +127,7 @@ def _limits() -> dict[str, float | None]:
             whole = name != "gpu_hours_limit" and value is not None
             found[name] = int(value) if whole and value is not None else value
         except (ValueError, OverflowError):
-            values = {"value": text[:80], "expected": "a number"}
+            values = {"value": text[:80], "expected": TYPES["float"]}
             faults.append(Fault(f"/{name}", "wrong_type", values))
     if faults:
         raise RefusedError("invalid", faults=faults)

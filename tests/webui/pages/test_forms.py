@@ -122,7 +122,7 @@ def test_few_numbers_are_choices_and_come_back_as_numbers() -> None:
         service.validated(KIND, forms.parameters(forms.sent(KIND, sent)))
     (fault,) = refused.value.faults
     assert (fault.pointer, fault.code) == ("/params/side", "not_one_of")
-    assert fault.values["expected"] == "32 or 64"
+    assert fault.values["expected"] == "32, 64"
 
 
 def test_an_earlier_jobs_parameters_fill_the_form() -> None:
