@@ -13,11 +13,13 @@ import hashlib
 import json
 import os
 import time
+import zipfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any, Literal
+from typing import IO, Any, Literal
 from uuid import uuid4
 
 import requests
@@ -209,27 +211,26 @@ class Studio(Administration, Collecting, Keeping, People, Telling):
 
     def download(self, work: File | Frame | Model, path: Path) -> Path:
         """Fetch a file to ``path``, which appears only when it is whole and its hash is right."""
-        with self._send("GET", work["url"], stream=True) as answer:
-            folder = path.absolute().parent
-            folder.mkdir(parents=True, exist_ok=True)
-            with NamedTemporaryFile(dir=folder, prefix=".atelier-", delete=False) as draft:
-                try:
-                    digest = _copy(answer, draft)
-                    # A work may leave labelled or without its recipe: told by its own hash.
-                    due = said_digest(answer.headers.get("Repr-Digest", "")) or work["sha256"]
-                    if digest != due:
-                        raise TransferError(
-                            f"{work['name']} arrived damaged (sha256 {digest}, expected"
-                            f" {due}). Download it again."
-                        )
-                    draft.flush()
-                    os.fsync(draft.fileno())
-                    Path(draft.name).replace(path)
-                except BaseException:
-                    Path(draft.name).unlink(missing_ok=True)
-                    raise
-        # Temporary files are private; a picture someone asked for is an ordinary file.
-        path.chmod(0o644)
+        with self._send("GET", work["url"], stream=True) as answer, _appearing(path) as draft:
+            digest = _copy(answer, draft)
+            # A work may leave labelled or without its recipe: told by its own hash.
+            due = said_digest(answer.headers.get("Repr-Digest", "")) or work["sha256"]
+            if digest != due:
+                raise TransferError(
+                    f"{work['name']} arrived damaged (sha256 {digest}, expected"
+                    f" {due}). Download it again."
+                )
+        return path
+
+    def download_all(self, job_id: str, path: Path) -> Path:
+        """Fetch all works of a job as one ZIP to ``path``, which appears only when it is whole."""
+        address = f"/jobs/{_segment(job_id)}/archive"
+        with self._send("GET", address, stream=True) as answer, _appearing(path) as draft:
+            _copy(answer, draft)
+            draft.seek(0)
+            # Cut short it has no list of what it holds, which stands at its end.
+            if not zipfile.is_zipfile(draft):
+                raise TransferError(f"The works of {job_id} arrived cut short. Try again.")
         return path
 
     @staticmethod
@@ -263,6 +264,24 @@ def parsed(answer: requests.Response) -> Iterator[JobEvent]:
             fields = {}
     except requests.RequestException:
         return  # broken off: it is asked for again, from the last change on
+
+
+@contextmanager
+def _appearing(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write, which becomes ``path`` when all went well and else is gone."""
+    folder = path.absolute().parent
+    folder.mkdir(parents=True, exist_ok=True)
+    with NamedTemporaryFile(dir=folder, prefix=".atelier-", delete=False) as draft:
+        try:
+            yield draft
+            draft.flush()
+            os.fsync(draft.fileno())
+            Path(draft.name).replace(path)
+        except BaseException:
+            Path(draft.name).unlink(missing_ok=True)
+            raise
+    # Temporary files are private; a picture someone asked for is an ordinary file.
+    path.chmod(0o644)
 
 
 def _copy(answer: requests.Response, target: Any) -> str:

@@ -42,7 +42,14 @@ def format_asked() -> str:
 
 
 def copy(row: File, recipe: bool, form: str = "") -> Response | None:
-    """A work as it leaves; None where the stored bytes may go as they are.
+    """A work as it leaves, as an answer; else as :func:`opened`."""
+    made = opened(row, recipe, form)
+    return _answer(row, made) if made else None
+
+
+def opened(row: File, recipe: bool, form: str = "") -> IO[bytes] | None:
+    """A work as it leaves; None where the stored bytes may go as they are. What is no picture or
+    film goes as it is, unless its recipe or format is asked for.
 
     Raises PictureError when it cannot be had so, RefusedError while others are being made,
     StorageError where the disk takes nothing.
@@ -57,13 +64,13 @@ def copy(row: File, recipe: bool, form: str = "") -> Response | None:
     wanted = copies.Wanted(form, recipe, policy)
     name = f"{form}-{'recipe' if recipe else 'bare'}-{policy}"
     try:
-        opened = shelf().open(row.sha256, name, lambda path: _make(row.sha256, path, wanted))
+        made = shelf().open(row.sha256, name, lambda path: _make(row.sha256, path, wanted))
     except OSError as failed:  # a disk that takes nothing is no fault of the picture
         raise StorageError(f"no copy of {row.sha256} can be written: {failed}") from failed
-    if not os.fstat(opened.fileno()).st_size:
-        opened.close()
+    if not os.fstat(made.fileno()).st_size:
+        made.close()
         return None  # there is nothing to take out
-    return _answer(row, opened)
+    return made
 
 
 def label_small(made: Response, row: File) -> None:

@@ -187,15 +187,27 @@ def rerun(job_id: str, changes: tuple[str, ...], webhook: str | None, as_json: b
 @click.command()
 @job_argument
 @output_dir_option
+@click.option(
+    "--zip",
+    "archive",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Save one ZIP instead.",
+)
 @click.option("--force", is_flag=True, help="Replace files of the same name.")
 @json_option
-def download(job_id: str, output_dir: Path, force: bool, as_json: bool) -> None:
+def download(
+    job_id: str, output_dir: Path, archive: Path | None, force: bool, as_json: bool
+) -> None:
     """Save everything a job has made."""
     studio = connect()
     works = studio.artifacts(job_id)
     if not works:
         raise click.UsageError(f"Job {job_id} has made nothing yet. See: atelier show {job_id}")
-    saved = [save(studio, work, output_dir / Path(work["name"]).name, force) for work in works]
+    if archive is not None:
+        check_free(archive, force)
+        saved = [studio.download_all(job_id, archive)]
+    else:
+        saved = [save(studio, work, output_dir / Path(work["name"]).name, force) for work in works]
     if as_json:
         shown.document({"results": [str(path) for path in saved]})
     else:
@@ -217,9 +229,14 @@ def follow(studio: Studio, job_id: str, as_json: bool = False) -> Job:
 
 def save(studio: Studio, work: File | Frame, path: Path, force: bool) -> Path:
     """Download a work to ``path``; another file of that name stays unless forced."""
+    check_free(path, force)
+    return studio.download(work, path)
+
+
+def check_free(path: Path, force: bool) -> None:
+    """Refuse to replace a file that is there already, unless forced."""
     if path.exists() and not force:
         raise click.UsageError(f"{path} is there already. Use --force, or another place.")
-    return studio.download(work, path)
 
 
 def _all(studio: Studio, limit: int, filters: dict[str, str]) -> Iterator[Job]:

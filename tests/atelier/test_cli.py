@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -65,6 +66,11 @@ def test_a_job_from_files_to_its_picture(
     assert (tmp_path / fetched.out.splitlines()[0]).is_file()
     again = cli("download", job_id, "--output-dir", "works")
     assert (again.status, "--force" in again.err) == (2, True)
+    bundled = cli("download", job_id, "--zip", "works/all.zip")
+    assert (bundled.status, bundled.out.strip()) == (0, "works/all.zip"), bundled.err
+    with ZipFile(tmp_path / "works/all.zip") as archive:
+        assert hashlib.sha256(archive.read(archive.namelist()[0])).hexdigest() == saved
+    assert cli("download", job_id, "--zip", "works/all.zip").status == 2
     assert not list(tmp_path.rglob(".atelier-*"))
 
     measured = cli("metrics", job_id)

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
+from zipfile import is_zipfile
 
 import pytest
 
@@ -89,6 +90,27 @@ def test_a_download_that_breaks_off_leaves_no_file(
     assert list(tmp_path.iterdir()) == []
     line.close()
     assert studio.download(stored, tmp_path / "photo.jpg").stat().st_size > 5000
+
+
+def test_an_archive_that_is_cut_short_leaves_no_file(
+    studio: Studio,
+    token: str,
+    stack: Stack,
+    photo: Path,
+    painting: Path,
+    tmp_path: Path,
+) -> None:
+    content, style = (studio.upload(path)["id"] for path in (photo, painting))
+    sizes = {"size": 64, "start_size": 64, "iterations": 1}
+    made = studio.submit("style_transfer", {"content": content, "styles": [style], **sizes})
+    *_, job = studio.watch(made["id"])
+    assert job["status"] == "succeeded"
+    line = BreakingLine(stack.address, lost=1, keep=1500)
+    with pytest.raises(TransferError):
+        Studio(line.url, token, patience=10).download_all(job["id"], tmp_path / "all.zip")
+    assert list(tmp_path.iterdir()) == []
+    line.close()
+    assert is_zipfile(studio.download_all(job["id"], tmp_path / "all.zip"))
 
 
 def test_a_download_with_another_hash_is_refused(

@@ -15,6 +15,7 @@ from jobs.models import File, Job
 from jobs.post import notices
 from jobs.refusals import RefusedError
 from jobs.stored import files as kept
+from webui import bundles
 from webui.api import cursors, reading, shapes
 from webui.api.files import stored_bytes
 from webui.studio import owner_id, studio
@@ -153,6 +154,18 @@ def artifacts(job_id: str) -> Response:
         row = service.get(session, owner_id(), reading.id_of(job_id))
         works = kept.outputs_of(session, row.id)
     return jsonify(results=[shapes.output(work) for work in works])
+
+
+@jobs.get("/<job_id>/archive")
+def archive(job_id: str) -> Response:
+    """The finished works of a job in one ZIP, each as it leaves alone."""
+    with studio().database.begin() as session:
+        row = service.get(session, owner_id(), reading.id_of(job_id))
+        works = kept.outputs_of(session, row.id)
+        recipe = kept.recipe_inside(session, owner_id())
+    if not works:
+        raise RefusedError("not_found")
+    return bundles.answer(works, f"{row.kind}-{str(row.id)[-8:]}.zip", recipe)
 
 
 @jobs.get("/<job_id>/preview")

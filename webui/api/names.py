@@ -10,9 +10,10 @@ from flask import Response, request
 KEPT = frozenset({"download", "format", "recipe"})
 
 
-def name_answer(made: Response, name: str) -> None:
-    """Say what a download is called: RFC 6266, as header bytes are Latin-1 and names are not."""
-    disposition = "attachment" if KEPT & request.args.keys() else "inline"
+def name_answer(made: Response, name: str, *, keep: bool = False) -> None:
+    """Say what a download is called, and with ``keep`` that it is a file to keep: RFC 6266, as
+    header bytes are Latin-1 and names are not."""
+    disposition = "attachment" if keep or KEPT & request.args.keys() else "inline"
     plain = name.encode("ascii", "replace").decode().replace("?", "_")
     made.headers.set(
         "Content-Disposition",

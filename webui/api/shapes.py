@@ -103,6 +103,7 @@ def urls(row: Job) -> dict[str, str | None]:
         "metrics": url_for("timeline.figures", job_id=row.id),
         "frames": url_for("timeline.frames", job_id=row.id),
         "artifacts": url_for("jobs.artifacts", job_id=row.id),
+        "archive": url_for("jobs.archive", job_id=row.id),
         **{
             action: url_for(f"jobs.{action}", job_id=row.id)
             for action in ("cancel", "pause", "resume", "retry", "rerun", "snapshot")

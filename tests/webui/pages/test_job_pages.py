@@ -76,6 +76,17 @@ def test_the_frame_has_the_shape_of_the_photo_before_there_is_a_picture(
     assert before.groups() == after.groups() == ("4096", "2725")
 
 
+def test_a_job_that_its_artist_put_to_rest_says_so_without_alarm(
+    visitor: Visitor, worker: WorkerDouble
+) -> None:
+    where = visitor.commission()
+    assert visitor.post(f"{where}/pause")[0] == 303
+    shown = visitor.page(where)
+    said = re.search(r'<div class="summary([^>]*)>\s*<p>You paused it.</p>', shown)
+    assert said
+    assert said[1] == ' calm" role="status"'
+
+
 def test_an_error_is_said_in_words_with_a_way_on(visitor: Visitor, worker: WorkerDouble) -> None:
     where = visitor.commission()
     worker.fail(worker.claim(), Reason.OUT_OF_MEMORY)

@@ -120,6 +120,9 @@ def test_several_pictures_are_a_wall_and_each_leads_to_more_like_it(
         assert re.search(rf'name="{name}" value="{value}"', form), name
     assert '<details class="more" open>' in form
     assert f'href="{where}"' in page  # the model it was made with
+    everything = re.search(r'href="(\S+/archive)">Download everything<', page)
+    assert everything
+    assert visitor.http.get(everything[1], base_url=visitor.base).data.startswith(b"PK")
 
 
 def test_an_unknown_model_in_the_address_of_a_form_is_told_when_it_is_sent(
