@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
+from bench.product import Product
 from bench.rows import Row, markdown, seconds
 from engines import state
 from engines.datasets import samples
@@ -33,20 +34,22 @@ from engines.datasets.pack import Member, write
 from engines.engine import Inputs
 from engines.gan_training.engine import GanTraining
 from engines.gan_training.kind import GanTrainingParams
-from engines.gan_training.layers import GrownConvolution
+from engines.gan_training.layers import Convolution, GrownConvolution
+from worker import heap
 from worker.pace import Pace
 
 SET = "00000000-0000-0000-0000-000000000001"
 RESOLUTION, WIDTH, BATCH = 64, 64, 64
 ROUNDS = 7
-MATRIX = 2048
 PICTURES = 16
 CHECKPOINTS = 5
 LONG = 2000
 
 
 def measure(rounds: int = ROUNDS) -> list[Row]:
-    """Medians over ``rounds`` of our step, the textbook's and a matrix product, in turn."""
+    """Medians over ``rounds`` of our step, the textbook's and matrix products, in turn, with the
+    memory that a runner has."""
+    heap.keep()
     with tempfile.TemporaryDirectory() as folder:
         pack = Path(folder) / "set.zip"
         write_set(pack)
@@ -57,7 +60,7 @@ class Textbook:
     """PyTorch's DCGAN tutorial, with our networks, loss and rates."""
 
     def __init__(self, engine: GanTraining) -> None:
-        self._maker, self._judge = _plain(engine.pair.maker), _copied(engine.pair.judge)
+        self._maker, self._judge = _plain(engine.pair.maker), _plain(engine.pair.judge)
         self._latent = engine.config.latent
         rate, betas = engine.params.maker_rate, (engine.params.beta1, engine.params.beta2)
         self._of_judge = torch.optim.Adam(self._judge.parameters(), lr=rate, betas=betas)
@@ -96,34 +99,36 @@ class _Enlarged(nn.Module):
         return functional.conv2d(enlarged, self.weight, self.bias, padding=1)
 
 
-def _plain(maker: nn.Module) -> nn.Module:
-    """The same maker with separate enlargements, in the default layout."""
-    copied = _copied(maker)
-    layers = copied.layers
-    assert isinstance(layers, nn.Sequential)
-    for position, layer in enumerate(layers):
-        if isinstance(layer, GrownConvolution):
-            layers[position] = _Enlarged(layer)
-    return copied
-
-
-def _copied(network: nn.Module) -> nn.Module:
-    """A copy in PyTorch's default layout."""
+def _plain(network: nn.Module) -> nn.Module:
+    """A copy of PyTorch's own layers, in its default layout; enlargements stand by themselves."""
     copied = copy.deepcopy(network)
     for parameter in copied.parameters():
         parameter.data = parameter.data.contiguous()
         parameter.grad = None
+    for part in copied.modules():
+        for name, layer in part.named_children():
+            if isinstance(layer, GrownConvolution):
+                setattr(part, name, _Enlarged(layer))
+            elif isinstance(layer, Convolution):
+                setattr(part, name, _of_pytorch(layer))
     return copied
+
+
+def _of_pytorch(layer: Convolution) -> nn.Conv2d:
+    window, bias = layer.window, layer.bias is not None
+    plain = nn.Conv2d(layer.in_channels, layer.out_channels, *window, bias=bias)
+    plain.load_state_dict(layer.state_dict())
+    return plain
 
 
 def _steps(pack: Path, rounds: int) -> list[Row]:
     engine = untroubled(pack, batch=BATCH, width=WIDTH, resolution=RESOLUTION)
     engine.step()  # measures the set once, which no later step does
-    textbook, matrix = Textbook(engine), torch.randn(MATRIX, MATRIX)
+    textbook, multiply = Textbook(engine), Product(torch.device("cpu"))
     with FlopCounterMode(display=False) as counted:
         engine.step()
     arithmetic = counted.get_total_flops()
-    works: list[Callable[[], object]] = [engine.step, textbook.step, lambda: matrix @ matrix]
+    works: list[Callable[[], object]] = [engine.step, textbook.step, multiply]
     found: list[list[float]] = [[] for _ in works]
     for turn, (place, work) in itertools.product(range(rounds + 1), enumerate(works)):
         took = seconds(work)
@@ -131,7 +136,7 @@ def _steps(pack: Path, rounds: int) -> list[Row]:
             found[place].append(took)
     ours, theirs, product = map(median, found)
     waited = median(_loading(engine) for _ in range(rounds))
-    rate, matrix_rate = arithmetic / ours / 1e9, 2 * MATRIX**3 / product / 1e9
+    rate, matrix_rate = arithmetic / ours, multiply.arithmetic / product
     return [
         Row(f"GAN: dcgan at {RESOLUTION} px, batch {BATCH}", BATCH / ours, "images/s"),
         Row("GAN: the textbook's loop, same networks", BATCH / theirs, "images/s"),

@@ -1,4 +1,4 @@
-"""The bare engine loop: the same steps as a job, without anything of ours around them.
+"""The bare engine loop: the same steps as a job in the same memory, without anything around them.
 
 ``python -m bench.loop PHOTO PAINTING SIZE STEPS THREADS`` prints the seconds that all steps
 after the first took.
@@ -15,6 +15,7 @@ import torch
 from engines.engine import Inputs
 from engines.style_transfer.engine import StyleTransfer
 from engines.style_transfer.kind import StyleTransferParams
+from worker import heap
 
 PHOTO = "00000000-0000-0000-0000-000000000001"
 PAINTING = "00000000-0000-0000-0000-000000000002"
@@ -25,6 +26,7 @@ def main() -> None:
     photo, painting, *numbers = sys.argv[1:]
     size, steps, threads = map(int, numbers)
     torch.set_num_threads(threads)
+    heap.keep()
     params = StyleTransferParams(
         content=PHOTO, styles=[PAINTING], size=size, start_size=size, iterations=steps
     )

@@ -1,7 +1,7 @@
 """How much of the machine's arithmetic a style transfer puts to use.
 
 ``python -m bench.style_transfer [SIZE]`` times whole steps of the engine (features, statistics,
-optimiser, average: everything) and, in between, products of 2048 x 2048 matrices in fp32. The
+optimiser, average: everything) and, in between, matrix products (:mod:`bench.product`). The
 figure is the ratio of both rates, counting for the engine its convolutions alone: 2 x kernel x
 positions forward, and as much again backward to the input. The blur of the pooling, the
 statistics and the optimiser count as time, never as arithmetic.
@@ -21,10 +21,13 @@ from typing import Any
 import torch
 from torch import nn
 
+from bench import product
+from bench.product import Product
 from bench.rows import Row, markdown
 from engines.engine import Inputs
 from engines.style_transfer.engine import StyleTransfer
 from engines.style_transfer.kind import StyleTransferParams
+from worker import heap
 
 SAMPLES = Path(__file__).parents[1] / "atelier" / "samples"
 PHOTO = "00000000-0000-0000-0000-000000000001"
@@ -33,39 +36,30 @@ FILES = {
     PHOTO: SAMPLES / "photos" / "astronaut.jpg",
     PAINTING: SAMPLES / "paintings" / "van-gogh-cafe-terrace-at-night.jpg",
 }
-MATRIX, PRODUCTS = 2048, 12
 ROUNDS = 7
 
 
 def measure(size: int = 384, rounds: int = ROUNDS) -> list[Row]:
-    """Medians over ``rounds`` of a step at ``size`` x ``size`` px and of matrix products, in turn.
-
-    So many products at once take about as long as a step: a machine that others share, or that
-    heats up, is faster for a moment than it stays.
-    """
+    """Medians over ``rounds`` of a step at ``size`` x ``size`` px and of matrix products, in turn,
+    with the memory that a runner has."""
+    heap.keep()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     engine = _engine(size, device)
     arithmetic = _arithmetic_of_a_step(engine)
-    matrix = torch.randn(MATRIX, MATRIX, device=device)
-    result = torch.empty_like(matrix)
-
-    def multiply() -> None:
-        for _ in range(PRODUCTS):
-            torch.mm(matrix, matrix, out=result)
-
+    multiply = Product(device)
     steps, products = [], []
     for turn in range(rounds + 1):
-        step, product = _seconds(engine.step, device), _seconds(multiply, device) / PRODUCTS
+        step, multiplied = _seconds(engine.step, device), _seconds(multiply, device)
         if turn:  # the first of each only warms up
             steps.append(step)
-            products.append(product)
+            products.append(multiplied)
     engine_rate = arithmetic / median(steps) / 1e9
-    matrix_rate = 2 * MATRIX**3 / median(products) / 1e9
+    matrix_rate = multiply.arithmetic / median(products) / 1e9
     return [
         Row(f"step at {size} px", median(steps), "s"),
         Row("convolution arithmetic of a step", arithmetic / 1e9, "GFLOP"),
         Row("convolution rate of whole steps", engine_rate, "GFLOP/s"),
-        Row(f"SGEMM rate, {MATRIX} x {MATRIX}", matrix_rate, "GFLOP/s"),
+        Row(product.NAME, matrix_rate, "GFLOP/s"),
         Row("convolution rate / SGEMM rate", engine_rate / matrix_rate, "ratio", ">= 0.6"),
     ]
 

@@ -19,7 +19,7 @@ from typing import IO
 
 from engines.registry import KINDS
 from jobs import process_log
-from worker import failures, forks, parting
+from worker import failures, forks, heap, parting
 from worker.control import Control
 from worker.logbook import log_to
 from worker.protocol import Assignment, Say, Sender
@@ -38,6 +38,7 @@ def main() -> None:
     _silence(0)
     # From here on nothing that a library prints can end up among the messages.
     os.dup2(2, 1)
+    heap.keep()
     _import_ahead()
     # What is here now stays: no collection in a runner copies these pages.
     gc.freeze()

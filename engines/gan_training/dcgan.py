@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from engines.gan_training.config import ModelConfig
 from engines.gan_training.judgement import Judgement
-from engines.gan_training.layers import GrownConvolution, Heads, StyleInput
+from engines.gan_training.layers import Convolution, GrownConvolution, Heads, StyleInput
 
 WIDEST = 8
 """The widest maps have this times ``width`` channels."""
@@ -56,7 +56,7 @@ class Discriminator(nn.Module):
         blocks, side, before = [], config.resolution, 3
         while (side := side // 2) >= 4:
             wide = channels(config, side)
-            convolution = nn.Conv2d(before, wide, 4, stride=2, padding=1)
+            convolution = Convolution(before, wide, 4, stride=2, padding=1)
             blocks.append(nn.Sequential(convolution, nn.LeakyReLU(0.2, inplace=True)))
             before = wide
         self.blocks = nn.Sequential(*blocks)

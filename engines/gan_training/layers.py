@@ -6,8 +6,36 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from engines.gan_training import matrices
+from engines.gan_training.matrices import Window
+
 # Rows: the four taps of the stretched kernel; columns: the taps of the 3-tap kernel in each.
 _STRETCH = ((0.0, 0.0, 1.0), (0.0, 1.0, 1.0), (1.0, 1.0, 0.0), (1.0, 0.0, 0.0))
+_STRETCHED = Window(side=4, stride=2, padding=1)
+
+
+class Convolution(nn.Conv2d):
+    """A convolution of square maps; where that is faster, as a product of matrices."""
+
+    @property
+    def window(self) -> Window:
+        """Its kernel's way over a map."""
+        return Window(self.kernel_size[0], self.stride[0], int(self.padding[0]))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, inputs, H, H) to (N, outputs, h, h)."""
+        return self._with(self.weight, features)
+
+    def _with(self, kernel: Tensor, features: Tensor) -> Tensor:
+        side = self.window.outputs(features.shape[-1])
+        if not matrices.pays(features, side):
+            made: Tensor = self._conv_forward(features, kernel, self.bias)
+            return made
+        patches = matrices.gathered(features, self.window)
+        # The kernels lie channels_last, tap by tap, as the patches do: no copy.
+        taps = kernel.permute(0, 2, 3, 1).reshape(self.out_channels, -1).t()
+        rows = patches @ taps if self.bias is None else torch.addmm(self.bias, patches, taps)
+        return rows.view(-1, side, side, self.out_channels).permute(0, 3, 1, 2)
 
 
 class GrownConvolution(nn.Module):
@@ -29,11 +57,25 @@ class GrownConvolution(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """The enlarged and convolved features."""
+        if matrices.pays(features, features.shape[-1]):
+            return self._small(features)
         kernel = torch.einsum("ma,nb,oiab->iomn", self.stretch, self.stretch, self.weight)
         return functional.conv_transpose2d(features, kernel, self.bias, stride=2, padding=1)
 
+    def _small(self, features: Tensor) -> Tensor:
+        n, inputs, side, _ = features.shape
+        outputs = len(self.weight)
+        stretch = torch.kron(self.stretch, self.stretch)
+        # (3 * 3, outputs * inputs) to (4 * 4 * outputs, inputs): the channels stay together.
+        taps = stretch @ self.weight.permute(2, 3, 0, 1).reshape(9, outputs * inputs)
+        positions = features.permute(0, 2, 3, 1).reshape(-1, inputs)
+        patches = positions @ taps.view(-1, inputs).t()
+        shape = torch.Size((n, outputs, 2 * side, 2 * side))
+        grown = matrices.scattered(patches, shape, _STRETCHED)
+        return grown if self.bias is None else grown + self.bias[:, None, None]
 
-class SpectralConvolution(nn.Conv2d):
+
+class SpectralConvolution(Convolution):
     """A convolution whose kernel is divided by its largest singular value (Miyato et al. 2018).
 
     One power iteration for each training pass; its vector ``u`` is part of the saved weights.
@@ -47,8 +89,7 @@ class SpectralConvolution(nn.Conv2d):
 
     def forward(self, features: Tensor) -> Tensor:
         """The convolution with the normalised kernel."""
-        made: Tensor = self._conv_forward(features, self.weight / self._scale(), self.bias)
-        return made
+        return self._with(self.weight / self._scale(), features)
 
     def _scale(self) -> Tensor:
         matrix = self.weight.flatten(1)
@@ -78,7 +119,7 @@ class SkipExcitation(nn.Module):
         super().__init__()
         self.layers = nn.Sequential(
             _AveragedToFour(),
-            nn.Conv2d(small, large, 4, bias=False),
+            Convolution(small, large, 4, bias=False),
             nn.SiLU(),
             nn.Conv2d(large, large, 1, bias=False),
             nn.Sigmoid(),
@@ -119,7 +160,7 @@ class Heads(nn.Module):
 
     def __init__(self, channels: int, labels: int, styles: int) -> None:
         super().__init__()
-        self.verdict = nn.Conv2d(channels, 1, 4)
+        self.verdict = Convolution(channels, 1, 4)
         self.vectors = nn.Embedding(labels, channels) if labels else None
         self.style = nn.Linear(channels * 16, styles) if styles else None
 

@@ -11,6 +11,7 @@ import torch
 from torch.nn import functional
 
 from engines import state
+from engines.gan_training import matrices
 from engines.gan_training.config import (
     ARCHITECTURES,
     Architecture,
@@ -18,7 +19,7 @@ from engines.gan_training.config import (
     ModelError,
     read_config,
 )
-from engines.gan_training.layers import GrownConvolution
+from engines.gan_training.layers import Convolution, GrownConvolution
 from engines.gan_training.model_file import load_model, save_model
 from engines.gan_training.networks import (
     build_discriminator,
@@ -85,6 +86,37 @@ def test_enlarging_and_convolving_at_once_is_the_same_function() -> None:
     torch.testing.assert_close(
         layer(features), functional.conv2d(enlarged, layer.weight, padding=1)
     )
+
+
+SMALL_MAPS = {
+    "halved": (Convolution(256, 5, 4, 2, 1), 8),
+    "same": (Convolution(256, 5, 3, 1, 1), 4),
+    "one": (Convolution(256, 1, 4), 4),
+    "grown": (GrownConvolution(256, 5), 4),
+    "grown with bias": (GrownConvolution(256, 3, bias=True), 4),
+}
+
+
+@pytest.mark.parametrize(("layer", "side"), SMALL_MAPS.values(), ids=[*SMALL_MAPS])
+def test_small_maps_give_the_same_as_matrices_up_to_the_gradient_of_a_gradient(
+    layer: torch.nn.Module, side: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the penalty on the judge's gradient needs it."""
+    layer = layer.double().to(memory_format=torch.channels_last)
+    draw_weights(layer, state.generator(0, "weights", 0))
+    features = torch.randn(2, 256, side, side, generator=state.generator(0, "features", 0))
+    features = features.double().to(memory_format=torch.channels_last).requires_grad_()
+
+    def outcome() -> tuple[torch.Tensor, ...]:
+        made = layer(features)
+        (slope,) = torch.autograd.grad(made.square().sum(), features, create_graph=True)
+        return made, slope, *torch.autograd.grad(slope.square().sum(), [*layer.parameters()])
+
+    assert matrices.pays(features, 4)
+    by_product = outcome()
+    monkeypatch.setattr(matrices, "SMALL", 0)
+    by_library = outcome()
+    torch.testing.assert_close(by_product, by_library)
 
 
 def test_first_weights_follow_from_the_seed_alone() -> None:
