@@ -13,6 +13,8 @@ MEMORY_WORDS = (
     "can't allocate memory",
     "CUDA error: out of memory",
     "STATUS_ALLOC_FAILED",
+    # oneDNN names no cause; seen of shapes that work wherever there is more memory.
+    "could not create a primitive",
 )
 # Of a disk that takes nothing any more, or of a machine without a file to spare.
 MACHINE_ERRORS = (errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ESTALE)

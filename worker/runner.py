@@ -38,7 +38,6 @@ def main() -> None:
     _silence(0)
     # From here on nothing that a library prints can end up among the messages.
     os.dup2(2, 1)
-    heap.keep()
     _import_ahead()
     # What is here now stays: no collection in a runner copies these pages.
     gc.freeze()
@@ -59,6 +58,8 @@ def run_one(stdin: int, stdout: int) -> None:
             raise
         sender.send(Say.FAILED, **failures.told(failure, None))
         return
+    if not assignment.smaller:
+        heap.keep()
     run = Run(assignment, control, sender)
     try:
         run.go()

@@ -18,7 +18,7 @@ def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 torch.ones(2**24)
 before = faults()
-for _ in range(8):
+for _ in range(40):
     torch.ones(2**24)
 print(faults() - before)
 """
