@@ -32,6 +32,7 @@ class Progress(TypedDict):
     total: int | None
     percent: float
     metrics: dict[str, float]
+    best_step: int | None
     notices: list[str]
 
 
@@ -86,6 +87,7 @@ class Frame(TypedDict):
 
     step: int
     score: float | None
+    best: bool
     at: str
     name: str
     media_type: str

@@ -136,9 +136,15 @@ class Engine(ABC):
     def score(self) -> float | None:
         """How good the run's state of now is, higher is better; None where nothing measures it.
 
-        The checkpoint and the picture of the timeline with the best score are marked and kept, the
-        checkpoint beside the newest three.
+        The checkpoint with the best score is kept beside the newest three; the picture of the
+        timeline with the best is marked, unless :attr:`best_step` says otherwise.
         """
+        return None
+
+    @property
+    def best_step(self) -> int | None:
+        """After how many steps the run was best so far, for an engine that keeps that state: what
+        it hands out and delivers as the best. None where it keeps none, or none yet."""
         return None
 
     @property

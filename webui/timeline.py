@@ -60,9 +60,9 @@ class Timeline:
         return self.frames[later] if later < len(self.frames) else None
 
     @cached_property
-    def best(self) -> Frame | None:
-        """The best so far."""
-        return frames.best(self.frames)
+    def best_step(self) -> int | None:
+        """Of which step the best so far is."""
+        return frames.best_step(self.row.progress, self.frames)
 
     @property
     def full(self) -> bool:
@@ -81,9 +81,11 @@ class Timeline:
 
     @property
     def best_notch(self) -> str:
-        """The longer notch of the best."""
-        best = self.best
-        return f"M{self._notch(self.frames.index(best)):.1f} 0v12" if best else ""
+        """The longer notch of the best: of its picture, or of the last before it."""
+        if self.best_step is None:
+            return ""
+        until = sum(frame.step <= self.best_step for frame in self.frames)
+        return f"M{self._notch(max(0, until - 1)):.1f} 0v12"
 
     def address(self, frame: Frame) -> str:
         """Address of a picture in full."""
@@ -104,7 +106,8 @@ def of(session: Session, row: Job, asked: int | None = None) -> Timeline:
     back = None
     if asked is not None:
         back = next((frame for frame in reversed(shown) if frame.step <= asked), None)
-    version = f"{frames.version(session, row.id)}/{metrics.version(session, row.id)}"
+    versions = frames.version(session, row.id), metrics.version(session, row.id)
+    version = "/".join([*versions, str(row.progress.get("best_step", ""))])
     told = [frame.step for frame in shown]
     drawn = curves(KINDS.get(row.kind), columns, first, last, told)
     return Timeline(row, shown, drawn, back, version)

@@ -40,6 +40,7 @@ class Run:
         self._checkpoints = Pace.of_checkpoints()
         self._previews = Pace.of_previews()
         self._first_at: float | None = None
+        self._shown_score: float | None = None
         self._wishes: list[Snapshot] = []
         self.telling = Telling(sender)
 
@@ -100,6 +101,8 @@ class Run:
         self._trace.begin(self._step)
         if not self._step:
             self.telling.begun(self._engine.beginning())
+            if self._score() != self._shown_score:  # known only now
+                self._save_frame_if_due()
         metrics = self._engine.step()
         self._step += 1
         self.telling.stepped(self._step, metrics)
@@ -119,7 +122,8 @@ class Run:
         # It is a preview too; the next one can wait.
         with self._previews.measured():
             told = makings.frame(self._folder, self._step, self._engine.preview())
-        self._sender.send(Say.FRAME, **told, score=self._score())
+        self._shown_score = self._score()
+        self._sender.send(Say.FRAME, **told, score=self._shown_score)
 
     def _save_preview(self) -> None:
         with self._previews.measured():

@@ -108,6 +108,7 @@ class Telling:
             share=share,
             phase=asdict(phase),
             notices=list(map(asdict, notices)),
+            best_step=self._engine.best_step,
             metrics={name: value for name, value in self._metrics.items() if math.isfinite(value)},
             seconds_left=self._estimate.seconds_left(share),
         )

@@ -85,6 +85,8 @@ def page(job: Job) -> Iterator[str]:
     if job["queue"]:
         yield f"place     {job['queue']['position']} in the queue"
     yield f"progress  {progress_words(job)}"
+    if (best := job["progress"]["best_step"]) is not None:
+        yield f"best      step {best}"
     for notice in job["progress"]["notices"]:
         yield f"notice    {notice}"
     yield f"created   {job['created_at']}"
@@ -120,15 +122,12 @@ def figures(found: Sequence[Series]) -> Iterator[str]:
 
 def pictures(found: Sequence[Frame]) -> Iterator[str]:
     """The pictures of a timeline as lines; the best is marked."""
-    scored = [frame["score"] for frame in found if frame["score"] is not None]
-    best = max(scored, default=None)
     yield f"{'STEP':>10} {'SIZE':>11} {'SCORE':>12}  WHEN"
     for frame in found:
         size, score = f"{frame['width']} x {frame['height']}", frame["score"]
         told = "-" if score is None else f"{score:.6g}"
-        first = score is not None and score == best
-        best = None if first else best
-        yield f"{frame['step']:10} {size:>11} {told:>12}  {frame['at']}{'  best' if first else ''}"
+        marked = "  best" if frame["best"] else ""
+        yield f"{frame['step']:10} {size:>11} {told:>12}  {frame['at']}{marked}"
 
 
 def models(listed: Iterable[Model]) -> Iterator[str]:

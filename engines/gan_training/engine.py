@@ -113,17 +113,23 @@ class GanTraining(Engine):
         return self.evaluation.score
 
     @property
+    def best_step(self) -> int | None:
+        """After how many steps the maker was nearest to the set, which is what is delivered."""
+        return self.evaluation.best.step if self.evaluation.best else None
+
+    @property
     def facts(self) -> Mapping[str, Any]:
         """The network that measures, with the sha256 of the file its weights came from."""
         return self.evaluation.facts
 
     def frame_due(self) -> bool:
-        """The first picture, the last one, and one every so many steps between."""
-        return self._step % self.params.samples_every == 0 or self._step == self.total_steps
+        """The first picture, the last one, one every so many steps between, and one of every
+        measurement: the best is among them."""
+        return self._due(self.params.samples_every) or self._due(self.params.kid_every)
 
     def notices(self) -> Sequence[Phase]:
         """What goes wrong, in words."""
-        return self.guard.notices(self._step)
+        return (*self.guard.notices(self._step), *self.evaluation.notices())
 
     def beginning(self) -> Metrics:
         """How far from the set the maker is before it has learned anything."""
@@ -220,7 +226,8 @@ class GanTraining(Engine):
             self._step,
             self.evaluation,
             self.history,
-            self.guard,
+            self.guard.rollbacks,
+            self.notices(),
             self.measured,
             self.pulse,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from engines.datasets.prepared import Pixels, Prepared
-from engines.engine import InputError, Inputs
+from engines.engine import InputError, Inputs, Phase
 from engines.gan_training import innovation, samples
 from engines.gan_training.config import ModelConfig
 from engines.gan_training.figures import NEARNESS
 from engines.gan_training.kind import GanTrainingParams
 from engines.gan_training.stylist import Stylist
+from engines.kind import N_
 from engines.state import generator
 from engines.vision import sets
 from engines.vision.network import FeatureNetwork
@@ -25,6 +26,22 @@ MOST_REAL = 1000
 """Real pictures that are compared with, at most: drawn once for a run."""
 
 K = 3
+
+
+PATIENCE = 3
+"""Measurements after the beginning, before it is said that none is nearer to the set."""
+
+NO_NEARER = N_(
+    "Nothing that it has learned so far is nearer to the set than the model that it began from:"
+    " that one's distance is {first}, the least since then {since}. So that one is the best, and is"
+    " what you get. Change it and make it again: halve the 'Rate of the making network' and the"
+    " 'Rate of the judging network', raise 'Frozen blocks', or give it more 'Steps'."
+)
+NO_NEARER_THAN_NOISE = N_(
+    "Nothing that it has learned so far is nearer to the set than the noise that it began from:"
+    " {since} at the least, noise {first}. Give it more 'Steps'; if it does not come nearer, halve"
+    " the 'Rate of the making network' and the 'Rate of the judging network'."
+)
 
 
 class Point(NamedTuple):
@@ -78,8 +95,9 @@ class Evaluation:
     def measure(self, maker: nn.Module, step: int, pulse: Callable[[], None]) -> tuple[Point, bool]:
         """KID of the maker after ``step`` steps, and whether it is the best so far.
 
-        Before the innovation dial is where it was set a maker still imitates: it is nearer to the
-        set, and yet never better than one that was taught with all of the dial.
+        Noise is no best, however near: only what was taught, by this run or before it began. Before
+        the innovation dial is where it was set a maker still imitates: it is nearer to the set, and
+        yet never better than one that was taught with all of the dial.
         """
         made, real = len(self._wishes.z), len(self._chosen) if self._real is None else 0
         self.looked = 0, made + real
@@ -87,17 +105,34 @@ class Evaluation:
         found = Point(step, *sets.kid(self._real_points(pulse), points, self._params.seed))
         self.looked = None
         self.curve.append(found)
-        better = self.best is None or self._rank(found) > self._rank(self.best)
+        better = self._taught(found)
+        if better and self.best is not None:
+            better = self._rank(found) > self._rank(self.best)
         if better:
             self.best = found
         return found, better
 
     @property
     def score(self) -> float | None:
-        """Minus the distance last measured: higher is nearer. None before the first measurement
-        with all of the dial."""
+        """Minus the distance last measured: higher is nearer. None before the first measurement of
+        what was taught with all of the dial."""
         last = self.curve[-1] if self.curve else None
-        return -last.value if last and innovation.settled(self._params, last.step) else None
+        if last is None or not (self._taught(last) and innovation.settled(self._params, last.step)):
+            return None
+        return -last.value
+
+    def notices(self) -> Sequence[Phase]:
+        """What to do where nothing that was measured since the beginning is nearer to the set."""
+        ended = bool(self.curve) and self.curve[-1].step == self._params.steps
+        if len(self.curve) <= (1 if ended else PATIENCE):
+            return ()
+        first, *since = (point.value for point in self.curve)
+        if first > min(since):
+            return ()
+        values = {"first": f"{first:.3g}", "since": f"{min(since):.3g}"}
+        return (
+            Phase(NO_NEARER_THAN_NOISE if self._params.init_from is None else NO_NEARER, values),
+        )
 
     def report(self, maker: nn.Module, pulse: Callable[[], None]) -> Report:
         """All that is measured of a finished model; ``maker`` holds its weights. Copies are looked
@@ -128,7 +163,11 @@ class Evaluation:
     def restore(self, facts: dict[str, Any]) -> None:
         """Take over :meth:`state`."""
         self.curve = [Point(*point) for point in facts["curve"]]
-        self.best = None if facts["best"] is None else Point(*facts["best"])
+        best = None if facts["best"] is None else Point(*facts["best"])
+        self.best = best if best and self._taught(best) else None
+
+    def _taught(self, point: Point) -> bool:
+        return point.step > 0 or self._params.init_from is not None
 
     def _rank(self, point: Point) -> tuple[bool, float]:
         return innovation.settled(self._params, point.step), -point.value

@@ -244,7 +244,10 @@ class GanTrainingParams(Params):
         ge=1,
         le=100_000,
         title=N_("Steps between samples"),
-        description=N_("How often the same samples are kept on the timeline."),
+        description=N_(
+            "How often the same samples are kept on the timeline; those of every measurement are"
+            " too."
+        ),
     )
     kid_every: int = Field(
         500,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,13 +12,12 @@ from PIL import Image
 from torch import Tensor, nn
 
 from engines import media
-from engines.engine import Inputs, Output
+from engines.engine import Inputs, Output, Phase
 from engines.gan_training import drawing, events, samples
 from engines.gan_training.config import ModelConfig
 from engines.gan_training.drawing import Curve
 from engines.gan_training.evaluation import Evaluation, Report
 from engines.gan_training.figures import NEARNESS
-from engines.gan_training.guard import Guard
 from engines.gan_training.history import History
 from engines.gan_training.kind import GanTrainingParams
 from engines.gan_training.model_file import save_model
@@ -45,7 +44,8 @@ class Run:
     step: int
     evaluation: Evaluation
     history: History
-    guard: Guard
+    rollbacks: int
+    notices: Sequence[Phase]
     measured: frozenset[str]
     pulse: Callable[[], None]
 
@@ -74,8 +74,8 @@ def snapshot(run: Run, of: Snapshot) -> Output | None:
         measured = [point.value for point in run.evaluation.curve if point.step == step]
         return _model(run, f"model-step-{step}", maker, step, *measured[-1:])
     best = run.evaluation.best
-    if best is None or not best.step:
-        return None  # what was not taught yet is no best
+    if best is None:
+        return None
     return _model(run, f"model-best-step-{best.step}", run.best, best.step, best.value)
 
 
@@ -120,8 +120,8 @@ def _figures(run: Run, report: Report) -> dict[str, Any]:
         "kid": [point._asdict() for point in run.evaluation.curve],
         **run.evaluation.facts,
         **report.figures(),
-        "rollbacks": run.guard.rollbacks,
-        "notices": [notice.text.format(**notice.values) for notice in run.guard.notices(run.step)],
+        "rollbacks": run.rollbacks,
+        "notices": [notice.text.format(**notice.values) for notice in run.notices],
     }
 
 

@@ -6,8 +6,9 @@ under its fence.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import delete, func, select
@@ -93,7 +94,12 @@ def name(frame: Frame) -> str:
     return f"step-{frame.step:08d}.jpg"
 
 
-def best(shown: Sequence[Frame]) -> Frame | None:
-    """The first of those with the best score; None where nothing is scored."""
+def best_step(progress: Mapping[str, Any], shown: Sequence[Frame]) -> int | None:
+    """The step after which a run was best so far, as it says itself; of one that says none, as
+    runs of earlier versions, that of the first picture with the best score."""
+    said: int | None = progress.get("best_step")
+    if said is not None:
+        return said
     scored = [frame for frame in shown if frame.score is not None]
-    return max(scored, key=lambda frame: (frame.score, -frame.step), default=None)
+    found = max(scored, key=lambda frame: (frame.score, -frame.step), default=None)
+    return found.step if found else None

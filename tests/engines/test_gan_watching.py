@@ -22,7 +22,12 @@ from engines.gan_training import evaluation, samples
 from engines.gan_training.beginning import MISFITS
 from engines.gan_training.config import ModelConfig
 from engines.gan_training.engine import READ_EVERY, GanTraining
-from engines.gan_training.evaluation import Evaluation
+from engines.gan_training.evaluation import (
+    NO_NEARER,
+    NO_NEARER_THAN_NOISE,
+    PATIENCE,
+    Evaluation,
+)
 from engines.gan_training.guard import (
     ADVICE,
     ALIKE,
@@ -43,6 +48,7 @@ from tests.engines import art, tiny
 from tests.engines.trainings import CPU, MODEL, params_with, training
 from webui.texts import catalogue
 
+SAID = (TOO_ALIKE, BY_HEART, ADVICE, NO_NEARER, NO_NEARER_THAN_NOISE)
 pytestmark = pytest.mark.usefixtures("measured_small")
 
 
@@ -52,7 +58,7 @@ def test_a_judge_that_is_sure_of_real_pictures_is_so_whichever_target_is_the_hig
         assert loss.signs(torch.tensor([b, a])).tolist() == [1.0, -1.0]
 
 
-@pytest.mark.parametrize("said", [TOO_ALIKE, BY_HEART, ADVICE, *chain(*MISFITS.values())])
+@pytest.mark.parametrize("said", [*SAID, *chain(*MISFITS.values())])
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_advice_names_parameters_as_the_page_does(said: str, language: str) -> None:
     gettext = catalogue(language).gettext
@@ -206,7 +212,8 @@ def test_the_outputs_are_what_was_best_and_say_what_was_measured(tmp_path: Path)
     assert [events.count(name) for name in (b"kid", b"kid_low", b"kid_high")] == [12, 4, 4]
     figures = json.loads((tmp_path / "report.json").read_text())
     assert [point["step"] for point in figures["kid"]] == [0, 1, 2, 3]
-    best = min(figures["kid"], key=lambda point: point["value"])
+    best = min(figures["kid"][1:], key=lambda point: point["value"])
+    assert engine.best_step == best["step"]
     assert (figures["best_step"], figures["best_kid"]) == (best["step"], best["value"])
     parts = figures["innovation"]
     product = parts["style_entropy"] * parts["precision"] * parts["not_memorised"]
@@ -236,6 +243,55 @@ def test_what_is_measured_before_the_first_step_is_told_as_it_goes_and_afterward
     assert "learning" in engine.phase.text
     told = [engine.phase.values[name] for name in ("first", "kid")]
     assert told == [f"{point.value:.3g}" for point in (before, after)]
+
+
+def test_a_fine_tuning_that_comes_no_nearer_delivers_what_it_began_from_and_says_so(
+    trained: dict[str, Path], tmp_path: Path
+) -> None:
+    known = {tiny.SET: art.pack(2), MODEL: trained["plain"]}
+    params = params_with(steps=5, init_from=MODEL, kid_every=1)
+    engine = GanTraining(params, Inputs(known, tiny.SAMPLES, scratch=tmp_path), CPU)
+    engine.beginning()
+    assert engine.best_step == 0
+    near = engine.evaluation.curve[0]._replace(value=-9.0)
+    engine.evaluation.restore({"curve": [near], "best": near})
+    for _ in range(PATIENCE - 1):
+        engine.step()
+        assert [said for said in engine.notices() if said.text == NO_NEARER] == []
+    tiny.run_to(engine, 5)
+    said = [said.text.format(**said.values) for said in engine.notices()]
+    (words,) = (each for each in said if "began from" in each)
+    curve = [f"{point.value:.3g}" for point in engine.evaluation.curve]
+    assert f"distance is {curve[0]}, the least since then {min(curve[1:], key=float)}" in words
+    handed_out = engine.snapshot("best")
+    assert handed_out is not None
+    assert handed_out.name == "model-best-step-0.safetensors"
+    names = {output.name for output in engine.outputs()}
+    assert "model.safetensors" in names
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert (engine.best_step, report["best_step"]) == (0, 0)
+    assert words in report["notices"]
+    begun = load_model(trained["plain"]).generator
+    for name in (handed_out.name, "model.safetensors"):
+        delivered = load_model(tmp_path / name)
+        assert delivered.config.origin["steps"] == 0
+        assert all(torch.equal(begun[key], delivered.generator[key]) for key in begun)
+
+
+def test_noise_is_never_the_best_however_near_it_was_and_that_is_said() -> None:
+    engine = training(kid_every=1)
+    engine.beginning()
+    assert (engine.best_step, engine.score, engine.snapshot("best")) == (None, None, None)
+    measured = engine.evaluation.curve[0]
+    engine.evaluation.curve[0] = measured._replace(value=-9.0)
+    tiny.run_to(engine, 3)
+    nearest = min(engine.evaluation.curve[1:], key=lambda point: point.value)
+    assert engine.best_step == nearest.step
+    (said,) = (said for said in engine.notices() if said.text == NO_NEARER_THAN_NOISE)
+    assert said.values == {"first": "-9", "since": f"{nearest.value:.3g}"}
+    facts = engine.evaluation.state()
+    engine.evaluation.restore({**facts, "best": list(measured)})  # as an earlier version left it
+    assert engine.best_step is None
 
 
 class _Copyist(torch.nn.Module):

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 
 from engines.engine import Phase
+from engines.gan_training.model_file import save_model
 from engines.kind import Snapshot
 from engines.style_transfer.engine import StyleTransfer
+from engines.vision import sets
 from jobs.settings import Settings
-from tests.engines.tiny import FILES, TINY
+from tests.engines import art
+from tests.engines.tiny import FILES, SET, TINY
+from tests.engines.trainings import MODEL, PLAIN, training
 from worker import telling
 from worker.control import Control
 from worker.pace import Pace
@@ -52,15 +57,22 @@ class Listener:
         return [told for word, told in self.said if word is say]
 
 
-def run(settings: Settings, folder: Path, listener: Listener) -> None:
-    """Run the tiny style transfer to where the listener wants it to stop."""
+def run(
+    settings: Settings,
+    folder: Path,
+    listener: Listener,
+    kind: str = "style_transfer",
+    params: Mapping[str, Any] = TINY["style_transfer"].params,
+    files: Mapping[str, Path] = FILES,
+) -> None:
+    """Run a job, the tiny style transfer if no other, to where the listener wants it to stop."""
     assignment = Assignment(
         job_id="job",
         fence=1,
         slot="cpu:0",
-        kind="style_transfer",
-        params=dict(TINY["style_transfer"].params),
-        inputs={id_: str(path) for id_, path in FILES.items()},
+        kind=kind,
+        params=dict(params),
+        inputs={id_: str(path) for id_, path in files.items()},
         input_hashes={},
         checkpoints=[],
         folder=str(folder),
@@ -167,6 +179,32 @@ def test_pictures_of_the_timeline_are_written_where_the_engine_wants_them(
     for each in told:
         with Image.open(each["path"]) as picture:
             assert picture.size == (each["width"], each["height"])
+
+
+def test_a_fine_tuning_tells_of_its_beginning_how_good_it_is_and_that_it_is_the_best(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, first = training(steps=1), iter([-9.0])  # nothing comes near where it begins
+
+    def measured(real: Tensor, made: Tensor, seed: int) -> sets.Interval:
+        found = kid(real, made, seed)
+        return found._replace(value=next(first, found.value))
+
+    kid = sets.kid
+    monkeypatch.setattr(sets, "kid", measured)
+    weights = begun.pair.average.state_dict(), begun.pair.judge.state_dict()
+    save_model(tmp_path / "model", begun.config, *weights)
+    listener = Listener(stops=False)
+    params = {**PLAIN, "dataset": SET, "init_from": MODEL, "kid_every": 1}
+    files = {SET: art.pack(2), MODEL: tmp_path / "model"}
+    run(settings, tmp_path, listener, "gan_training", params, files)
+    frames = [(told["step"], told["score"]) for told in listener.told(Say.FRAME)]
+    assert [step for step, _score in frames] == [0, 0, 1, 2, 3]
+    assert frames[0][1] is None  # shown at once, measured afterwards
+    assert frames[1] == (0, 9.0)
+    last = listener.told(Say.PROGRESS)[-1]
+    assert (last["step"], last["best_step"]) == (3, 0)
+    assert any("the model that it began from" in said["text"] for said in last["notices"])
 
 
 def test_a_warning_is_told_with_progress_and_logged_when_it_comes_and_goes(

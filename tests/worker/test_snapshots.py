@@ -54,6 +54,8 @@ def test_a_model_asked_for_comes_once_also_when_its_runner_is_killed(
     job = studio.wait(job_id, until=lambda job: not job.snapshots)
     with studio.database.begin() as session:
         measured = metrics.read(session, job_id)
+    best = studio.wait(job_id, until=lambda job: bool(job.progress.get("best_step")))
+    assert best.progress["best_step"] % MEASURED["kid_every"] == 0
     assert measured["kid"].steps == measured["kid_low"].steps == measured["kid_high"].steps
     assert (job.state, job.attempt) == ("running", 2)
     works = studio.outputs(job_id)

@@ -63,6 +63,7 @@ def progress(row: Job) -> dict[str, Any]:
         "total": row.progress.get("total"),
         "percent": round(100 * float(row.progress.get("share", 0.0)), 1),
         "metrics": row.progress.get("metrics", {}),
+        "best_step": row.progress.get("best_step"),
         "notices": notices(row),
     }
 
@@ -160,12 +161,13 @@ def series(kind: Kind | None, name: str, columns: Columns, points: int) -> dict[
     }
 
 
-def frame(row: Frame) -> dict[str, Any]:
-    """A picture of a job's timeline."""
+def frame(row: Frame, best_step: int | None) -> dict[str, Any]:
+    """A picture of a job's timeline; ``best_step`` is the step of the run's best."""
     version = row.sha256[:12]
     return {
         "step": row.step,
         "score": row.score,
+        "best": row.step == best_step,
         "at": time(row.at),
         "name": frames.name(row),
         "media_type": frames.MEDIA_TYPE,

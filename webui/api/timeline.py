@@ -50,14 +50,14 @@ def frames(job_id: str) -> Response:
     """Every picture of a job's timeline, in the order of the steps."""
     with studio().database.begin() as session:
         row = service.get(session, owner_id(), reading.id_of(job_id))
-        tag = kept.version(session, row.id)
+        tag = f"{kept.version(session, row.id)}-{row.progress.get('best_step', '')}"
         if request.if_none_match.contains_weak(tag):
             return _answered(Response(status=304), row, tag)
         shown = kept.listing(session, row.id)
-    best = kept.best(shown)
+    best = kept.best_step(row.progress, shown)
     body: dict[str, Any] = {
-        "results": [shapes.frame(each) for each in shown],
-        "best_step": best.step if best else None,
+        "results": [shapes.frame(each, best) for each in shown],
+        "best_step": best,
         "full": len(shown) >= kept.MOST_FRAMES,
     }
     return _answered(jsonify(body), row, tag)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -88,16 +89,16 @@ def test_a_full_timeline_takes_no_further_step_but_the_same_again(
     assert steps(workshop, hold) == [0, 1]
 
 
-def test_the_best_is_the_first_with_the_highest_score(
+def test_the_best_is_what_its_run_says_else_the_first_with_the_highest_score(
     workshop: Database, hold: Hold, keep: Keep
 ) -> None:
     for step, score in ((0, None), (1, -3.0), (2, -1.0), (3, -1.0), (4, -2.0)):
         keep(hold, step, score)
     with workshop.begin() as session:
-        best = frames.best(frames.listing(session, hold.job_id))
-    assert best is not None
-    assert best.step == 2
-    assert frames.best([]) is None
+        shown = frames.listing(session, hold.job_id)
+    said: list[dict[str, Any]] = [{}, {"best_step": None}, {"best_step": 0}, {"best_step": 7}]
+    assert [frames.best_step(progress, shown) for progress in said] == [2, 2, 0, 7]
+    assert frames.best_step({}, []) is None
 
 
 def test_the_sweep_leaves_pictures_of_a_timeline_and_verify_knows_them(
