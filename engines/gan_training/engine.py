@@ -271,12 +271,12 @@ class GanTraining(Engine):
         return found.figures()
 
     def _spread_of_the_samples(self) -> float:
-        wanted = samples.fixed(self.config, self.params.seed)
-        pictures = torch.cat(list(samples.made(self.pair.average, wanted)))
-        return spread(pictures, wanted.labels) / self._set_spread
+        pictures = samples.cells(self.pair.average, self.config, self.params.seed)
+        labels = samples.fixed(self.config, self.params.seed).labels
+        return spread(pictures, labels) / self._set_spread
 
     def _spread_of_the_set(self) -> float:
-        """Of the labels that the samples are of: a large grid does not hold them all."""
+        """Of the labels that the samples are of: a grid does not hold any number of them."""
         known, shown = self.pictures.labels, samples.fixed(self.config, self.params.seed).labels
         chosen, labels = np.arange(len(self.pictures)), None
         if known is not None and shown is not None:

@@ -4,27 +4,51 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d
 
 from engines.gan_training.config import ModelConfig
 from engines.state import generator
 
 LONGEST = 1024
-MOST = 8
+"""Pixels along a side of the grid, at most."""
+
+USUAL, LEAST, MOST = 8, 4, 16
+"""Columns of the grid: as many as it holds at full size, but not more than the first; never fewer
+than the second; and as many as there are labels up to the third, which is how many labels it shows.
+"""
+
+CELLS = 64
+"""Samples in the grid, at most."""
+
 AT_A_TIME = 32
 PIXELS = AT_A_TIME * 128**2
 """Made at a time, at most: a step's memory must hold them too, and at 512 px 32 need twice that of
 a small batch."""
 
 
-def grid_side(resolution: int) -> int:
-    """Samples along a side of the grid: 8 at most, and 1024 px at most."""
-    return min(MOST, LONGEST // resolution)
+class Layout(NamedTuple):
+    """The grid of samples: how many beside and below each other, and the side of one in pixels."""
+
+    columns: int
+    rows: int
+    cell: int
+
+
+def layout(config: ModelConfig) -> Layout:
+    """The grid that shows each label's samples, smaller than the maker makes them if need be."""
+    columns = min(USUAL, LONGEST // config.resolution)
+    labels = len(config.labels) if config.conditional else 1
+    while columns < max(LEAST, min(labels, MOST)):
+        columns *= 2
+    rows = min(columns, CELLS // columns)
+    return Layout(columns, rows, min(config.resolution, LONGEST // columns))
 
 
 @dataclass(frozen=True)
@@ -68,9 +92,9 @@ def in_turn(often: NDArray[np.int64], n: int) -> NDArray[np.int64]:
 
 def fixed(config: ModelConfig, seed: int) -> Wishes:
     """The grid's samples, row by row; of the labels each has its columns."""
-    side = grid_side(config.resolution)
-    found = wishes(config, side * side, seed, "samples")
-    columns = torch.arange(side * side) % side
+    shape = layout(config)
+    found = wishes(config, shape.columns * shape.rows, seed, "samples")
+    columns = torch.arange(len(found.z)) % shape.columns
     return replace(found, labels=columns % len(config.labels) if config.conditional else None)
 
 
@@ -99,7 +123,13 @@ def grid(pixels: NDArray[np.uint8], columns: int) -> Image.Image:
     return Image.fromarray(laid.reshape(rows * side, columns * side, 3))
 
 
+def cells(maker: nn.Module, config: ModelConfig, seed: int) -> Tensor:
+    """The fixed samples as the grid shows them: float32 (N, 3, C, C) in [-1, 1] on the CPU, each
+    pixel the mean of those that it stands for."""
+    shrink = config.resolution // layout(config).cell
+    return torch.cat([avg_pool2d(part, shrink) for part in made(maker, fixed(config, seed))])
+
+
 def shown(maker: nn.Module, config: ModelConfig, seed: int) -> Image.Image:
     """The grid of the fixed samples."""
-    pictures = torch.cat(list(made(maker, fixed(config, seed))))
-    return grid(as_bytes(pictures), grid_side(config.resolution))
+    return grid(as_bytes(cells(maker, config, seed)), layout(config).columns)

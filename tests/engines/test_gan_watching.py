@@ -154,7 +154,8 @@ def test_one_picture_for_each_label_is_no_spread() -> None:
 def test_samples_are_as_different_as_the_sets_pictures_of_the_labels_that_they_show(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(samples, "MOST", 2)  # as at 512 px: two columns, the first two labels
+    for limit in ("USUAL", "LEAST", "MOST"):  # two columns, the first two labels
+        monkeypatch.setattr(samples, limit, 2)
     engine = training({tiny.SET: art.pack(4)}, conditional=True)
     real = torch.from_numpy(np.array(engine.pictures.images[:8])).permute(0, 3, 1, 2)
     of_those = spread(real.float() / 127.5 - 1, torch.tensor([0] * 4 + [1] * 4))
