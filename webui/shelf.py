@@ -12,11 +12,13 @@ from sqlalchemy.orm import Session
 
 from engines import media
 from engines.models import ModelFacts
+from engines.registry import KINDS
 from jobs.models import File
 from jobs.states import ENDED
 from jobs.stored import trained
 from webui import durations, takers
 from webui.api import shapes
+from webui.curves import in_words
 from webui.studio import studio
 from webui.texts import _
 
@@ -60,8 +62,20 @@ class ModelCard:
     @property
     def kid(self) -> float | None:
         """How near its pictures are to those it learned from, where known."""
-        kid = self.origin.get("kid")
-        return float(kid) if isinstance(kid, (int, float)) else None
+        return self._figure("kid")
+
+    @property
+    def kid_words(self) -> str:
+        """The same with its interval, where its training says that too."""
+        assert self.kid is not None
+        bounds = KINDS["gan_training"].figures["kid"].bounds
+        assert bounds is not None
+        low, high = self._figure(bounds.low), self._figure(bounds.high)
+        return in_words(self.kid, None if low is None or high is None else (low, high))
+
+    def _figure(self, name: str) -> float | None:
+        told = self.origin.get(name)
+        return float(told) if isinstance(told, (int, float)) else None
 
     @property
     def offers(self) -> list[tuple[str, str]]:

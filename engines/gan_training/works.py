@@ -16,7 +16,7 @@ from engines.engine import Inputs, Output, Phase
 from engines.gan_training import drawing, events, samples
 from engines.gan_training.config import ModelConfig
 from engines.gan_training.drawing import Curve
-from engines.gan_training.evaluation import Evaluation, Report
+from engines.gan_training.evaluation import Evaluation, Point, Report
 from engines.gan_training.figures import NEARNESS
 from engines.gan_training.history import History
 from engines.gan_training.kind import GanTrainingParams
@@ -58,7 +58,7 @@ def of(run: Run) -> Iterable[Output]:
     report = run.evaluation.report(maker, run.pulse)
     figures = _figures(run, report)
     yield Output("result", "samples.png", grid)
-    yield _model(run, "model", run.best, figures["best_step"], figures["best_kid"])
+    yield _model(run, "model", run.best, figures["best_step"], run.evaluation.best)
     yield Output("report", "curves.png", _curves(run))
     yield Output("report", "nearest.png", _pairs(run, maker, report))
     path = run.inputs.place("report.json")
@@ -71,12 +71,12 @@ def snapshot(run: Run, of: Snapshot) -> Output | None:
     """A model of a run that goes on; its name tells the step."""
     if of == "now":
         step, maker = run.step, run.pair.average.state_dict()
-        measured = [point.value for point in run.evaluation.curve if point.step == step]
+        measured = [point for point in run.evaluation.curve if point.step == step]
         return _model(run, f"model-step-{step}", maker, step, *measured[-1:])
     best = run.evaluation.best
     if best is None:
         return None
-    return _model(run, f"model-best-step-{best.step}", run.best, best.step, best.value)
+    return _model(run, f"model-best-step-{best.step}", run.best, best.step, best)
 
 
 def _model(
@@ -84,14 +84,14 @@ def _model(
     name: str,
     maker: Mapping[str, Tensor],
     step: int,
-    kid: float | None = None,
+    measured: Point | None = None,
 ) -> Output:
     origin = {
         "steps": step,
         "pictures_seen": step * run.params.batch,
         **_source(run),
         "set_size": run.set_size,
-        "kid": kid,
+        **(measured.figures() if measured else {}),
         "innovation": run.params.innovation,
     }
     path = run.inputs.place(f"{name}.safetensors")

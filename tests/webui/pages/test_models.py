@@ -21,7 +21,7 @@ from tests.webui.pages.worker_double import Made, WorkerDouble
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     path = tmp_path_factory.mktemp("models") / "model"
-    origin = {"steps": 2000, "kid": 0.0123}
+    origin = {"steps": 2000, "kid": 0.0123, "kid_low": 0.0041, "kid_high": 0.0207}
     return write_model(path, labels=STYLES, conditional=True, origin=origin).read_bytes()
 
 
@@ -81,6 +81,7 @@ def test_a_model_is_brought_named_sampled_and_deleted_without_javascript(
         assert f'/new/gan_sampling?model={where.rsplit("/", 1)[-1]}"' in shown
         assert "init_from" not in shown  # its file holds no discriminator
     assert "dots, waves, ink" in page
+    assert "0.0123, between 0.0041 and 0.0207" in page
     form = visitor.page(f"/new/gan_sampling?model={where.rsplit('/', 1)[-1]}")
     chosen = rf'value="{where.rsplit("/", 1)[-1]}" checked'
     assert re.search(chosen, form)
