@@ -43,6 +43,7 @@ RESUMED: dict[str, dict[str, Any]] = {
     },
     "non-saturating with penalty": {"loss": "non_saturating", "r1": 5.0, "r1_interval": 2},
     "micro-batches": {"smaller": 1, "innovation": 2.0},
+    "wide enough for matrices": {"width": 64, "r1": 5.0, "r1_interval": 2},
 }
 
 
