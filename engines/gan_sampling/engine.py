@@ -24,6 +24,7 @@ BATCH = 8
 PREVIEW_SIDE = 1024
 DRAWING = N_("drawing picture {number} of {count}")
 FILMING = N_("drawing frame {number} of {count}")
+ANOTHER = N_("Choose another model.")
 
 
 class GanSampling(Engine):
@@ -124,7 +125,10 @@ class GanSampling(Engine):
         if self._labels:
             positions = [self._labels[n % len(self._labels)] for n in numbers]
             given.append(torch.tensor(positions, device=self.device))
-        return _as_bytes(self._generator(*given))
+        made = self._generator(*given)
+        if not torch.isfinite(made).all():
+            raise InputError("/model", N_("What the model makes is not all numbers."), ANOTHER)
+        return _as_bytes(made)
 
     def _keep(self, numbers: range, drawn: Tensor) -> None:
         if not self._film:

@@ -27,7 +27,8 @@ def between(first: Tensor, second: Tensor, share: float) -> Tensor:
     at 1. On a straight line vectors would grow short half-way, where no sample lies."""
     cosine = (first @ second / (first.norm() * second.norm())).clamp(-1, 1)
     angle = torch.arccos(cosine)
-    if float(angle) < 1e-4:
+    # The same, or opposite ones, between which no way is the shortest.
+    if float(torch.sin(angle)) < 1e-4:
         return (1 - share) * first + share * second
     weights = torch.sin((1 - share) * angle), torch.sin(share * angle)
     return (weights[0] * first + weights[1] * second) / torch.sin(angle)

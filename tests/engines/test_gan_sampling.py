@@ -24,7 +24,7 @@ from engines.gan_sampling.kind import (
     way_text,
 )
 from engines.gan_sampling.latents import between, latent
-from engines.gan_training.model_file import load_model
+from engines.gan_training.model_file import load_model, save_model
 from engines.gan_training.networks import build_generator, load_into
 from engines.state import generator, load, save
 from tests.engines.models import STYLES, write_model
@@ -154,6 +154,8 @@ def test_the_way_between_two_samples_stays_as_far_from_the_middle() -> None:
     assert float(half.norm()) == pytest.approx(float((first.norm() + second.norm()) / 2), rel=0.1)
     assert float((first + second).norm()) / 2 < 0.9 * float(half.norm())
     assert torch.allclose(between(first, first, 0.3), first)
+    # Of one number, as a stranger's model may draw from, two are the same way or opposite.
+    assert torch.allclose(between(torch.ones(1), -torch.ones(1), 0.25), torch.tensor([0.5]))
 
 
 def test_a_film_passes_through_its_samples_and_loops() -> None:
@@ -257,6 +259,17 @@ def test_a_model_of_another_kind_or_a_damaged_one_is_refused(tmp_path: Path) -> 
             _engine({MODEL: unfit})
         assert refused.value.pointer == "/model"
         assert refused.value.hint
+
+
+def test_a_model_that_makes_no_numbers_is_said_and_no_black_pictures_are_made(
+    tmp_path: Path,
+) -> None:
+    known = load_model(write_model(tmp_path / "endless"))
+    known.generator["begin.weight"][:] = 1e38
+    save_model(tmp_path / "endless", known.config, known.generator, None)
+    with pytest.raises(InputError, match="not all numbers") as refused:
+        _engine({MODEL: tmp_path / "endless"}).step()
+    assert refused.value.pointer == "/model"
 
 
 def test_more_pictures_than_a_sheet_holds_are_refused_with_what_fits(tmp_path: Path) -> None:
