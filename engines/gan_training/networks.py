@@ -80,6 +80,8 @@ def load_into(network: nn.Module, weights: Mapping[str, Tensor], which: str) -> 
             raise ModelError(f"the model's {which} does not fit its description at {name}")
         if not torch.isfinite(theirs).all():
             raise ModelError(f"the model's {which} holds numbers that are not finite at {name}")
+        if name.endswith(".running_var") and (theirs < 0).any():
+            raise ModelError(f"the model's {which} holds a negative variance at {name}")
     network.load_state_dict(dict(weights))
 
 

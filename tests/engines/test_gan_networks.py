@@ -189,3 +189,7 @@ def test_weights_of_another_shape_or_not_finite_are_refused_by_name() -> None:
     weights["begin.weight"][0, 0] = torch.nan
     with pytest.raises(ModelError, match="not finite"):
         load_into(build_generator(PLAIN), weights, "generator")
+    weights["begin.weight"][0, 0] = 0.0
+    weights["layers.0.running_var"][1] = -1e-3
+    with pytest.raises(ModelError, match=r"negative variance at layers\.0\.running_var"):
+        load_into(build_generator(PLAIN), weights, "generator")
