@@ -26,7 +26,7 @@ from engines.gan_training import (
 )
 from engines.gan_training.data import Batch, Loader
 from engines.gan_training.evaluation import Evaluation
-from engines.gan_training.guard import KEPT_EVERY, Guard, spread
+from engines.gan_training.guard import KEPT_EVERY, Guard, finite, spread
 from engines.gan_training.history import History
 from engines.gan_training.kind import GAN_TRAINING, GanTrainingParams
 from engines.gan_training.lesson import FIGURES, Lesson
@@ -79,9 +79,10 @@ class GanTraining(Engine):
         self.history = History(CURVES, params.steps)
         self.evaluation = Evaluation(params, inputs, self.config, self.pictures, device)
         self.measured = _measured(params)
+        self._rests = KEPT_EVERY, params.samples_every, params.kid_every
         self._step, self._p = 0, 0.0
         self._signs = torch.zeros(2, device=device)
-        self._read = [0.0] * len(CURVES)
+        self._read: list[float] = []
         self.best = cloned(self.pair.average.state_dict())
         self._set_spread = self._spread_of_the_set()
 
@@ -148,15 +149,16 @@ class GanTraining(Engine):
         self.pair.descend(self._step)
         self._step += 1
         self._signs += torch.stack([figures[FIGURES.index("sign")], torch.ones_like(figures[0])])
-        looks = (READ_EVERY[self.device.type], self.params.samples_every, self.params.kid_every)
-        # Also before anything is shown or measured: then it is of a good state.
-        if any(map(self._due, looks)):
+        # Also before anything is kept, shown or measured: then it is of a good state.
+        if any(map(self._due, (READ_EVERY[self.device.type], *self._rests))):
             self._look(torch.cat([figures, gradient[None]]).tolist())
         if self.params.augmentation == "ada" and self._step % augment.ADA_EVERY == 0:
             self._adapt()
         if self._due(self.params.samples_every):
-            self.guard.spread = self._spread_of_the_samples()
-        metrics = {n: f for n, f in zip(CURVES, self._read, strict=True) if n in self.measured}
+            self.guard.see_spread(self._spread_of_the_samples())
+        # A graphics card is not looked at after the first steps.
+        read = zip(CURVES, self._read, strict=True) if self._read else ()
+        metrics = {name: figure for name, figure in read if name in self.measured}
         if self._due(self.params.kid_every):
             metrics |= self._measure()
         return metrics
@@ -237,14 +239,18 @@ class GanTraining(Engine):
 
     def _look(self, figures: list[float]) -> None:
         """Take the figures to the curves, or go back where they are not finite."""
-        if not all(map(math.isfinite, figures)):
+        good = all(map(math.isfinite, figures))
+        # The figures are of the weights before this step; those after it are kept or shown.
+        if good and any(map(self._due, self._rests)):
+            good = finite(self.pair.weights())
+        if not good:
             self.guard.roll_back(self._step)
             self.pair.take_over(self.guard.good)
             self.pair.set_rate(self.guard.rate)
             return
         self._read = [*figures, self._p]
         self.history.add(self._step, self._read)
-        self.guard.see_sign(figures[FIGURES.index("sign")])
+        self.guard.see_sign(figures[FIGURES.index("sign")], READ_EVERY[self.device.type])
         if self._step % KEPT_EVERY == 0:
             self.guard.keep(cloned(self.pair.weights()))
 

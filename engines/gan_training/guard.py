@@ -3,7 +3,8 @@ heart."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -69,10 +70,8 @@ class Guard:
         return float(0.5**self.rollbacks)
 
     def keep(self, weights: dict[str, Tensor]) -> None:
-        """``weights`` (copies) are good, if they are finite."""
-        floats = [tensor for tensor in weights.values() if tensor.is_floating_point()]
-        if torch.isfinite(torch.stack(torch._foreach_norm(floats))).all():
-            self.good = weights
+        """``weights`` (copies) are good."""
+        self.good = weights
 
     def roll_back(self, step: int) -> None:
         """Count one; :class:`InputError` with advice when there were too many."""
@@ -80,9 +79,15 @@ class Guard:
             raise InputError("/maker_rate", DIVERGED, ADVICE)
         self.rollbacks, self.last_rollback = self.rollbacks + 1, step
 
-    def see_sign(self, sign: float) -> None:
-        """A step's mean sign of the verdicts on real pictures."""
-        self.sign = REMEMBERED * self.sign + (1 - REMEMBERED) * sign
+    def see_sign(self, sign: float, steps: int = 1) -> None:
+        """A step's mean sign of the verdicts on real pictures, of ``steps`` that are like it."""
+        remembered = REMEMBERED**steps
+        self.sign = remembered * self.sign + (1 - remembered) * sign
+
+    def see_spread(self, spread: float) -> None:
+        """That of the samples, as a share of the set's. What is no number is shown black: it is
+        all alike."""
+        self.spread = spread if math.isfinite(spread) else 0.0
 
     def notices(self, step: int) -> Sequence[Phase]:
         """What a person should know of the run as it is after ``step`` steps."""
@@ -110,6 +115,12 @@ class Guard:
         self.good = good
         self.rollbacks, self.last_rollback = int(facts["rollbacks"]), int(facts["last_rollback"])
         self.sign, self.spread = float(facts["sign"]), float(facts["spread"])
+
+
+def finite(weights: Mapping[str, Tensor]) -> bool:
+    """Whether they are all numbers."""
+    floats = [tensor for tensor in weights.values() if tensor.is_floating_point()]
+    return bool(torch.isfinite(torch.stack(torch._foreach_norm(floats))).all())
 
 
 def spread(pictures: Tensor, labels: Tensor | None = None) -> float:

@@ -41,7 +41,7 @@ from engines.gan_training.guard import (
 from engines.gan_training.history import POINTS, History
 from engines.gan_training.kind import GanTrainingParams
 from engines.gan_training.losses import loss_of
-from engines.gan_training.model_file import load_model
+from engines.gan_training.model_file import load_model, save_model
 from engines.gan_training.samples import in_turn
 from engines.state import StateError
 from tests.engines import art, tiny
@@ -106,6 +106,53 @@ def test_what_is_shown_or_measured_between_two_looks_is_of_a_good_state(
     assert engine.guard.rollbacks == 1
     assert math.isfinite(engine.guard.spread)
     state.save(engine.state(), tmp_path / "state")
+
+
+@pytest.mark.parametrize("due", ["samples_every", "kid_every", "steps"])
+def test_a_step_that_spoils_the_weights_is_taken_back_before_they_are_shown_or_measured(
+    due: str, tmp_path: Path
+) -> None:
+    """Its own figures are of the weights before it."""
+    seldom: dict[str, Any] = {"steps": 9, "samples_every": 9, "kid_every": 9, due: 2}
+    engine = training(**seldom)
+    tiny.run_to(engine, 1)
+    for name, tensor in engine.pair.tensors().items():
+        if name.startswith("adam.maker") and name.endswith("exp_avg"):
+            tensor.fill_(torch.nan)
+    engine.step()
+    assert engine.guard.rollbacks == 1
+    assert all(bool(torch.isfinite(tensor).all()) for tensor in engine.pair.weights().values())
+    state.save(engine.state(), tmp_path / "state")
+
+
+def test_a_model_that_makes_no_numbers_fails_with_advice_and_could_be_saved_until_then(
+    trained: dict[str, Path], tmp_path: Path
+) -> None:
+    known = load_model(trained["plain"])
+    known.generator["begin.weight"][:] = 1e38
+    save_model(tmp_path / "endless", known.config, known.generator, known.discriminator)
+    engine = training({MODEL: tmp_path / "endless"}, init_from=MODEL, steps=9, samples_every=1)
+    for _ in range(2):
+        assert engine.step() == {}
+        state.save(engine.state(), tmp_path / "state")
+    with pytest.raises(InputError, match="without bound"):
+        engine.step()
+
+
+def test_steps_that_nobody_looked_at_yet_have_no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A graphics card is looked at seldom."""
+    monkeypatch.setitem(READ_EVERY, "cpu", 2)
+    engine = training(samples_every=9)
+    assert engine.step() == {}
+    assert engine.step()["loss_judge"] > 0
+
+
+def test_the_mean_sign_forgets_as_fast_where_it_is_looked_at_seldom() -> None:
+    often, seldom = Guard({}), Guard({})
+    for _ in range(16):
+        often.see_sign(1.0)
+    seldom.see_sign(1.0, 16)
+    assert seldom.sign == pytest.approx(often.sign)
 
 
 def _poison(engine: GanTraining) -> None:
