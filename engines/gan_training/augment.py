@@ -2,8 +2,9 @@
 
 DiffAugment (Zhao et al. 2020): colour, translation and cutout, on every picture. ADA (Karras et
 al. 2020): each change with probability p, which follows from how sure the judge is of real ones;
-of its changes the geometric ones (warp.py has those of any amount) and those of colour. Gradients
-go through all of it.
+of its changes the geometric ones (warp.py has those of any amount), and of those of colour
+brightness, saturation and contrast, the last about each picture's own mean. Gradients go through
+all of it.
 """
 
 from __future__ import annotations

@@ -16,6 +16,10 @@ RIDGE = 1e-5
 """Added to a covariance's diagonal, as a share of its mean diagonal: activations that never
 fire would make the square root's derivative infinite."""
 
+FLAT = 1e-4
+"""A painting's activations count as varying by at least this share of their size squared: of one
+colour all over, what is left of their covariance is rounding, and has no square root."""
+
 
 @dataclass(frozen=True)
 class Moments:
@@ -78,9 +82,10 @@ class Target:
     def __init__(self, wanted: Moments, dtype: torch.dtype = torch.float32) -> None:
         """``wanted`` should be float64: its covariance is a difference of like numbers."""
         covariance = wanted.covariance.double()
-        self.variance = float(covariance.trace())
+        least = max(FLAT * float(wanted.second.trace()), 1e-12)
+        self.variance = max(float(covariance.trace()), least)
         """The trace of the covariance: the scale on which distances are large or small."""
-        covariance.diagonal().add_(RIDGE * max(self.variance, 1e-12) / len(covariance))
+        covariance.diagonal().add_(RIDGE * self.variance / len(covariance))
         self.mean, self.covariance = wanted.mean.to(dtype), covariance.to(dtype)
         self.second = wanted.second.to(dtype)
         self.factor = torch.linalg.cholesky(covariance).to(dtype)

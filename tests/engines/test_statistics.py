@@ -51,6 +51,24 @@ def test_the_closed_gradient_is_the_numeric_one(channels: int, side: int) -> Non
     assert torch.autograd.gradcheck(lambda f: wasserstein(f, target), features, rtol=1e-3)
 
 
+@pytest.mark.parametrize("side", [9, 3])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_painting_of_one_colour_is_a_target_like_any_other(side: int, dtype: torch.dtype) -> None:
+    """Of its covariance nothing is left but rounding."""
+    flat = _features(16, 1, 1, seed=1).expand(1, 16, 20, 20).float().double()
+    target = Target(moments(flat), dtype)
+    for features in (_features(16, side, side), flat[..., :side, :side]):
+        leaf = features.to(dtype, copy=True).requires_grad_()
+        distance = wasserstein(leaf, target)
+        distance.backward()  # type: ignore[no-untyped-call]
+        assert leaf.grad is not None
+        assert bool(leaf.grad.isfinite().all())
+        scale = float(moments(flat).second.trace())
+        apart = float((features.mean((2, 3)) - flat.mean((2, 3))).square().sum())
+        assert float(distance.detach()) >= apart - 1e-3 * scale
+        assert (float(distance.detach()) < 1e-2 * scale) is (apart < 1e-9)
+
+
 @pytest.mark.parametrize(("channels", "side"), [(64, 32), (64, 6)])
 def test_single_precision_agrees_with_double(channels: int, side: int) -> None:
     painting, features = _features(channels, 30, 30, seed=1), _features(channels, side, side)
