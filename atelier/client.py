@@ -25,7 +25,18 @@ from uuid import uuid4
 import requests
 
 from atelier.administration import Administration
-from atelier.answers import File, Frame, Job, JobEvent, JobPage, Kind, Model, Output, Series
+from atelier.answers import (
+    Dataset,
+    File,
+    Frame,
+    Job,
+    JobEvent,
+    JobPage,
+    Kind,
+    Model,
+    Output,
+    Series,
+)
 from atelier.collecting import Collecting
 from atelier.keeping import Keeping
 from atelier.people import People
@@ -212,14 +223,18 @@ class Studio(Administration, Collecting, Keeping, People, Telling):
     def download(self, work: File | Frame | Model, path: Path) -> Path:
         """Fetch a file to ``path``, which appears only when it is whole and its hash is right."""
         with self._send("GET", work["url"], stream=True) as answer, _appearing(path) as draft:
-            digest = _copy(answer, draft)
             # A work may leave labelled or without its recipe: told by its own hash.
             due = said_digest(answer.headers.get("Repr-Digest", "")) or work["sha256"]
-            if digest != due:
-                raise TransferError(
-                    f"{work['name']} arrived damaged (sha256 {digest}, expected"
-                    f" {due}). Download it again."
-                )
+            _check(_copy(answer, draft), due, work["name"])
+        return path
+
+    def download_dataset(self, dataset: Dataset, path: Path) -> Path:
+        """Fetch a ready dataset's pack, a ZIP that :meth:`add_dataset` takes, as a file."""
+        if dataset["sha256"] is None:
+            raise TransferError(f"{dataset['name']} is {dataset['status']}: it has no pack.")
+        address = f"/datasets/{_segment(dataset['id'])}/content"
+        with self._send("GET", address, stream=True) as answer, _appearing(path) as draft:
+            _check(_copy(answer, draft), dataset["sha256"], dataset["name"])
         return path
 
     def download_all(self, job_id: str, path: Path) -> Path:
@@ -282,6 +297,13 @@ def _appearing(path: Path) -> Iterator[IO[bytes]]:
             raise
     # Temporary files are private; a picture someone asked for is an ordinary file.
     path.chmod(0o644)
+
+
+def _check(digest: str, due: str, name: str) -> None:
+    if digest != due:
+        raise TransferError(
+            f"{name} arrived damaged (sha256 {digest}, expected {due}). Download it again."
+        )
 
 
 def _copy(answer: requests.Response, target: Any) -> str:

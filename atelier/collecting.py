@@ -59,15 +59,16 @@ class Collecting(Transport):
         self, archive: Path, *, name: str = "", licence: str = "", parent: str = ""
     ) -> Dataset:
         """Bring a set of pictures as a ZIP, sub-folders being labels; ``parent`` is the dataset
-        they are added to. It is streamed, however large. Raises TransferError for one that is
-        larger than the studio takes."""
+        they are added to, whose name and licence hold unless others are given. It is streamed,
+        however large. Raises TransferError for one that is larger than the studio takes."""
         size, limit = archive.stat().st_size, self.datasets(limit=1)["limits"]["upload_bytes"]
         if size > limit:
             raise TransferError(
                 f"{archive.name} has {size} bytes; the studio takes {limit} of a set of pictures."
                 " Send fewer or smaller pictures, or send them in several sets."
             )
-        said = {"name": name or archive.stem, "licence": licence, "parent": parent}
+        called = name or ("" if parent else archive.stem)
+        said = {"name": called, "licence": licence, "parent": parent}
         with archive.open("rb") as stream:
             form = Form({key: value for key, value in said.items() if value}, archive.name, stream)
             made: Dataset = self._json("POST", "/datasets", form=form)

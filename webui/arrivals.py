@@ -51,6 +51,7 @@ class Arrived:
     fields: dict[str, str] = field(default_factory=dict)
     archive: Path | None = None
     first_name: str = ""
+    packed: bool = False  # whether the ZIP came as one, and was not made of files here
 
 
 @contextmanager
@@ -175,6 +176,7 @@ class _Intake:
         self._arrived.first_name = self._arrived.first_name or self._name
         if first and packed:
             self._single = path.rename(self._folder / "single.zip")
+            self._arrived.packed = True
             return
         if packed or self._single is not None:
             name = self._name if packed else self._arrived.first_name

@@ -12,6 +12,7 @@ import click
 from atelier.cli import names, outcomes, shown
 from atelier.cli.connection import WATCH_PATIENCE_SECONDS, connect
 from atelier.cli.outcomes import Outcome
+from atelier.cli.saving import check_free, force_option, named, output_option, tell
 from atelier.cli.shown import json_option
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def sample(
 @json_option
 def index(limit: int, as_json: bool) -> None:
     """List your datasets, newest first."""
-    found = list(islice(_all(connect(), limit), limit))
+    found = list(islice(names.all_datasets(connect(), min(limit, names.PAGE)), limit))
     if as_json:
         shown.document({"results": found})
     elif not found:
@@ -115,6 +116,22 @@ def show(dataset: str, as_json: bool) -> None:
     """Show what was found in a dataset."""
     studio = connect()
     _tell(studio.dataset(names.stored(studio, "dataset", dataset)), as_json)
+
+
+@datasets.command()
+@dataset_argument
+@output_option
+@force_option
+@json_option
+def download(dataset: str, output: Path | None, force: bool, as_json: bool) -> None:
+    """Save a dataset as a ZIP; "add" takes it again, in any studio, with names and labels."""
+    studio = connect()
+    found = studio.dataset(names.stored(studio, "dataset", dataset))
+    if found["status"] != "ready":
+        raise click.UsageError(f"{found['name']!r} is {found['status']}: nothing can be saved.")
+    place = output or named(found["name"], ".zip")
+    check_free(place, force)
+    tell(studio.download_dataset(found, place), as_json)
 
 
 @datasets.command()
@@ -194,12 +211,3 @@ def _page(row: Dataset) -> Iterator[str]:
     yield f"prepared  {disk}: bytes of the disk"
     for warning in report["warnings"]:
         yield f"note      {warning['detail']}"
-
-
-def _all(studio: Studio, limit: int) -> Iterator[Dataset]:
-    page = studio.datasets(limit=min(limit, 100))
-    while True:
-        yield from page["results"]
-        if not page["next"]:
-            return
-        page = studio.datasets(address=page["next"])

@@ -12,10 +12,11 @@ import click
 
 from atelier.cli import outcomes, shown
 from atelier.cli.connection import WATCH_PATIENCE_SECONDS, connect
+from atelier.cli.saving import check_free, force_option, save
 from atelier.cli.shown import json_option
 
 if TYPE_CHECKING:
-    from atelier.answers import File, Frame, Job
+    from atelier.answers import Job
     from atelier.client import Studio
 
 job_argument = click.argument("job_id", metavar="ID")
@@ -193,7 +194,7 @@ def rerun(job_id: str, changes: tuple[str, ...], webhook: str | None, as_json: b
     type=click.Path(dir_okay=False, path_type=Path),
     help="Save one ZIP instead.",
 )
-@click.option("--force", is_flag=True, help="Replace files of the same name.")
+@force_option
 @json_option
 def download(
     job_id: str, output_dir: Path, archive: Path | None, force: bool, as_json: bool
@@ -225,18 +226,6 @@ def follow(studio: Studio, job_id: str, as_json: bool = False) -> Job:
     if not as_json:
         bar.end()
     return job
-
-
-def save(studio: Studio, work: File | Frame, path: Path, force: bool) -> Path:
-    """Download a work to ``path``; another file of that name stays unless forced."""
-    check_free(path, force)
-    return studio.download(work, path)
-
-
-def check_free(path: Path, force: bool) -> None:
-    """Refuse to replace a file that is there already, unless forced."""
-    if path.exists() and not force:
-        raise click.UsageError(f"{path} is there already. Use --force, or another place.")
 
 
 def _all(studio: Studio, limit: int, filters: dict[str, str]) -> Iterator[Job]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 
 import click
 
 from atelier.cli import names, shown
 from atelier.cli.connection import connect
+from atelier.cli.saving import check_free, force_option, named, output_option, tell
 from atelier.cli.shown import json_option
 
 model_argument = click.argument("model", metavar="NAME|ID")
@@ -19,15 +21,15 @@ def models() -> None:
 
 
 @models.command("list")
-@click.option("--limit", type=click.IntRange(1, 100), default=20, help="How many at most.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True)
 @json_option
 def index(limit: int, as_json: bool) -> None:
     """List your models, newest first."""
-    page = connect().models(limit)
+    found = list(islice(names.all_models(connect(), min(limit, names.PAGE)), limit))
     if as_json:
-        shown.document(page)
+        shown.document({"results": found})
         return
-    click.echo("\n".join(shown.models(page["results"])))
+    click.echo("\n".join(shown.models(found)))
 
 
 @models.command()
@@ -55,6 +57,20 @@ def add(file: Path, name: str, as_json: bool) -> None:
         return
     click.echo(f"model {kept['id']}")
     click.echo("\n".join(shown.model(kept)[1:]))
+
+
+@models.command()
+@model_argument
+@output_option
+@force_option
+@json_option
+def download(model: str, output: Path | None, force: bool, as_json: bool) -> None:
+    """Save a model as a safetensors file, its config inside."""
+    studio = connect()
+    found = studio.model(names.stored(studio, "model", model))
+    place = output or named(found["name"], ".safetensors")
+    check_free(place, force)
+    tell(studio.download(found, place), as_json)
 
 
 @models.command()

@@ -66,17 +66,27 @@ def folded(name: str) -> str:
     return " ".join(unicodedata.normalize("NFC", name).split()).lower()
 
 
+def all_datasets(studio: Studio, size: int = PAGE) -> Iterator[Dataset]:
+    """All datasets, newest first, asked for in pages of ``size``."""
+    page = studio.datasets(size)
+    yield from page["results"]
+    while page["next"]:
+        page = studio.datasets(address=page["next"])
+        yield from page["results"]
+
+
+def all_models(studio: Studio, size: int = PAGE) -> Iterator[Model]:
+    """All models, newest first, asked for in pages of ``size``."""
+    page = studio.models(size)
+    yield from page["results"]
+    while page["next"]:
+        page = studio.models(address=page["next"])
+        yield from page["results"]
+
+
 def _all(studio: Studio, wanted: Named) -> Iterator[Dataset | Model]:
-    address = None
-    while True:
-        if wanted.to == "dataset":
-            sets = studio.datasets(PAGE, address)
-            left_out = "refused" if wanted.usable else ""
-            yield from (row for row in sets["results"] if row["status"] != left_out)
-            address = sets["next"]
-        else:
-            models = studio.models(PAGE, address)
-            yield from models["results"]
-            address = models["next"]
-        if not address:
-            return
+    if wanted.to == "model":
+        yield from all_models(studio)
+    else:
+        left_out = "refused" if wanted.usable else ""
+        yield from (row for row in all_datasets(studio) if row["status"] != left_out)

@@ -11,8 +11,9 @@ import click
 
 from atelier.cli import outcomes, shown
 from atelier.cli.connection import WATCH_PATIENCE_SECONDS, connect
-from atelier.cli.jobs import follow, save
+from atelier.cli.jobs import follow
 from atelier.cli.options import given_params, option_of
+from atelier.cli.saving import save
 from atelier.cli.shown import json_option
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ import click
 
 from atelier.cli import shown
 from atelier.cli.connection import connect
-from atelier.cli.jobs import job_argument, save
+from atelier.cli.jobs import job_argument
+from atelier.cli.saving import save
 from atelier.cli.shown import json_option
 
 if TYPE_CHECKING:

@@ -20,11 +20,20 @@ from typing import Any
 from engines.datasets import album, likeness, pack
 from engines.datasets.reading import Look, Reader
 from engines.datasets.report import Findings, Fit, Unfit, report
-from engines.datasets.unpacking import UNSORTED, Archive, ArchiveError, EntryError, labels_of
+from engines.datasets.unpacking import (
+    UNSORTED,
+    Archive,
+    ArchiveError,
+    EntryError,
+    labels_of,
+    shown,
+)
 from engines.pictures import PictureError
 
 MOST_READERS = 4
 FEW = 64
+# More than the list of a pack of the most pictures with the longest names.
+MOST_CONTENTS = 64_000_000
 NUMBERS = re.compile(r"([0-9]{1,18})")
 
 Tell = Callable[[int, int], None]
@@ -75,9 +84,38 @@ class _Picture:
 
 
 def of_archive(archive: Archive) -> list[Found]:
-    """What an archive holds, in the order of its names."""
+    """What an archive holds, in the order of its names. A pack of a studio's is what that studio
+    was brought: its pictures have their names and labels again."""
     entries = sorted(archive.entries, key=lambda entry: entry.name)
-    return [Found(entry.name, entry.folders, partial(archive.read, entry)) for entry in entries]
+    known = _described(archive)
+    if known:
+        entries = [entry for entry in entries if entry.name != pack.CONTENTS]
+    return [
+        Found(
+            *known.get(entry.name, (entry.name, entry.folders)),
+            read=partial(archive.read, entry),
+        )
+        for entry in entries
+    ]
+
+
+def _described(archive: Archive) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """By the names of a pack's files: what its pictures are called and the label as their folder.
+    Nothing where it is no pack."""
+    contents = [entry for entry in archive.entries if entry.name == pack.CONTENTS]
+    if not contents or contents[0].info.file_size > MOST_CONTENTS:
+        return {}
+    try:
+        labels, members = pack.described(archive.read(contents[0]))
+    except (pack.PackError, EntryError):
+        return {}
+    return {
+        pack.name_of(position, member): (
+            shown(member.name),
+            () if member.label is None else (shown(labels[member.label]),),
+        )
+        for position, member in enumerate(members)
+    }
 
 
 def of_folder(folder: Path) -> list[Found]:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Any, cast
 
 from PIL import Image
 
@@ -48,12 +49,8 @@ class Pack:
         """Open the pack at ``path``; :class:`PackError` when it is none."""
         try:
             self._zip = zipfile.ZipFile(path)
-            contents = json.loads(self._zip.read(CONTENTS))
-            if contents["format"] != FORMAT:
-                raise PackError(f"format {contents['format']} is not {FORMAT}")
-            self.labels: tuple[str, ...] = tuple(contents["labels"])
-            self.members = tuple(Member(**member) for member in contents["pictures"])
-        except (OSError, zipfile.BadZipFile, KeyError, TypeError, ValueError) as damage:
+            self.labels, self.members = described(self._zip.read(CONTENTS))
+        except (OSError, zipfile.BadZipFile, KeyError) as damage:
             raise PackError(f"this is no set of pictures of ours: {damage}") from damage
 
     def __enter__(self) -> Pack:
@@ -68,7 +65,7 @@ class Pack:
     def read(self, position: int) -> bytes:
         """The bytes of a picture, as they were brought."""
         try:
-            return self._zip.read(_name(position, self.members[position]))
+            return self._zip.read(name_of(position, self.members[position]))
         except (OSError, KeyError, zipfile.BadZipFile) as damage:
             raise PackError(f"picture {position} cannot be read: {damage}") from damage
 
@@ -102,10 +99,33 @@ def write(
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as packed:
         packed.writestr(_entry(CONTENTS), json.dumps(contents, ensure_ascii=False, indent=1))
         for position, member in enumerate(members):
-            packed.writestr(_entry(_name(position, member)), read(position))
+            packed.writestr(_entry(name_of(position, member)), read(position))
 
 
-def _name(position: int, member: Member) -> str:
+def described(contents: bytes) -> tuple[tuple[str, ...], tuple[Member, ...]]:
+    """Labels and members from the bytes of ``dataset.json``, which may come from a stranger.
+    :class:`PackError` when they are none of ours."""
+    try:
+        told = json.loads(contents)
+        if told["format"] != FORMAT:
+            raise PackError(f"format {told['format']} is not {FORMAT}")
+        labels = tuple(told["labels"])
+        members = tuple(Member(**member) for member in told["pictures"])
+        for position, member in enumerate(members):
+            name_of(position, member)
+            name, label = cast(Any, member.name), cast(Any, member.label)
+            known = label is None or (type(label) is int and 0 <= label < len(labels))
+            if not (isinstance(name, str) and known):
+                raise PackError(f"picture {position} has no name, or a label that is not there")
+        if not all(isinstance(label, str) for label in labels):
+            raise PackError("a label is no text")
+    except (KeyError, TypeError, ValueError, RecursionError) as damage:
+        raise PackError(f"this is no set of pictures of ours: {damage}") from damage
+    return labels, members
+
+
+def name_of(position: int, member: Member) -> str:
+    """The name of a picture's file in the pack. KeyError for a type that no picture has."""
     suffix = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}[member.media_type]
     return f"pictures/{position:06}.{suffix}"
 

@@ -6,7 +6,7 @@ What belongs to somebody else is unknown to the asker.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -34,7 +34,8 @@ USERS_NAMED = 3
 
 @dataclass(frozen=True)
 class Brought:
-    """What its owner says of a set: its name, its licence or origin, the set it is added to."""
+    """What its owner says of a set: its name, its licence or origin, the set it is added to, whose
+    name and licence it has unless it is said otherwise."""
 
     name: str = ""
     licence: str = ""
@@ -85,6 +86,7 @@ def receive(
     stored = storage.put(database, upload)
     with database.begin() as session:
         base = _checked(session, owner_id, brought)
+        brought = _like_its_parent(session, brought)
         known = _sent_already(session, owner_id, brought, stored.sha256)
         if known is not None:
             return known
@@ -264,6 +266,15 @@ def _checked(session: Session, owner_id: UUID, brought: Brought) -> str | None:
     if faults:
         raise RefusedError("invalid", faults=faults)
     return base
+
+
+def _like_its_parent(session: Session, brought: Brought) -> Brought:
+    """What is not said of a version is what was said of the set it is made from."""
+    parent = session.get(Dataset, brought.parent_id) if brought.parent_id else None
+    if parent is None:
+        return brought
+    name, licence = brought.name.strip() or parent.name, brought.licence.strip() or parent.licence
+    return replace(brought, name=name, licence=licence)
 
 
 def _too_long(name: str, licence: str) -> list[Fault]:

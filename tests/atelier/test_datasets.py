@@ -61,6 +61,11 @@ def test_a_dataset_is_named_wherever_its_id_would_do(cli: Cli, tmp_path: Path) -
     assert (noted["name"], noted["licence"]) == ("Four", "CC0")
     assert "Nothing is noted" not in cli("datasets", "change", "Four", "--name", "Seven").out
     assert cli("datasets", "change", "Seven").status == 2, "nothing to change"
+    saved = cli("datasets", "download", "Seven")
+    assert saved.out.strip() == "Seven.zip", saved.err
+    assert cli("datasets", "download", "Seven").status == 2, "never over another file"
+    back = cli("datasets", "add", tmp_path / "Seven.zip", "--name", "Back", "--json").document
+    assert back["sha256"] == noted["sha256"], "its names and labels came back"
     unknown = cli("datasets", "show", "Thre")
     assert unknown.status == 2
     assert "Nearly so: 'Three'" in unknown.err

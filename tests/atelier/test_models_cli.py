@@ -38,6 +38,9 @@ def test_a_model_from_its_file_to_its_pictures_and_away(
     assert model in unclear.err
     assert other in unclear.err
     assert "'Dots'" in cli("submit", "gan_sampling", "--model", "Dot").err
+    saved = cli("models", "download", other, "--output", "back.safetensors")
+    assert saved.out.strip() == "back.safetensors", saved.err
+    assert (tmp_path / "back.safetensors").read_bytes() == path.read_bytes()
     ambiguous = cli("models", "show", "Dots")
     assert ambiguous.status == 2
     assert other in ambiguous.err

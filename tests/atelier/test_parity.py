@@ -111,7 +111,8 @@ def test_what_can_be_done_with_models_is_in_the_client_the_command_line_and_the_
     assert {name for name in client.values() if not callable(getattr(Studio, name, None))} == set()
     command = atelier.commands["models"]
     assert isinstance(command, Group)
-    assert {"list" if name == "index" else name for name in asked_of_api} == set(command.commands)
+    named = {"list" if name == "index" else name for name in asked_of_api}
+    assert named | {"download"} == set(command.commands)  # its file is one of /files
     shown = {"index": "models_page", "show": "model_page", "add": "add_model"}
     pages = {shown.get(name, f"{name}_model") for name in asked_of_api}
     assert {f"pages.{name}" for name in pages} <= set(app.view_functions)
@@ -135,8 +136,10 @@ def test_what_the_api_does_with_datasets_the_client_the_commands_and_the_pages_d
         ("DELETE", "/<dataset_id>"): ("delete_dataset", "delete", "delete_dataset"),
     }
     bytes_of_it = {"pictures", "thumbnails/<int:position>", "sheet", "content"}
+    assert callable(Studio.download_dataset)
     assert asked_for == {*ways, *(("GET", f"/<dataset_id>/{part}") for part in bytes_of_it)}
     commands = atelier.commands["datasets"].commands  # type: ignore[attr-defined]
+    assert "download" in commands
     for method, command, page in ways.values():
         assert callable(getattr(Studio, method))
         assert command in commands

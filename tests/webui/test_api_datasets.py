@@ -78,6 +78,7 @@ def test_many_files_become_one_set_with_their_folders(caller: Caller) -> None:
 
 def test_files_of_one_name_are_all_kept(caller: Caller) -> None:
     made = bring(caller, ("a.png", art("ink", 0)), ("a.png", art("ink", 1)))
+    assert made.get_json()["name"] == "pictures", "not like the first of them"
     assert sent_names(caller, made) == ["a.png", "a (2).png"]
     names = ("a (2).png", "a.png", "a.png", "a.png", "a (2).png")
     made = bring(caller, *((name, art("ink", number)) for number, name in enumerate(names)))
@@ -206,9 +207,13 @@ def test_name_and_licence_can_be_noted_later_and_the_pictures_stay_the_same(
 
 
 def test_pictures_can_be_added(caller: Caller) -> None:
-    first = check(caller, bring(caller, ZIP))
-    second = check(caller, bring(caller, ("ink/1.png", art("ink", 1)), parent=first["id"]))
+    first = check(caller, bring(caller, ZIP, name="Walls", licence="CC0"))
+    more = ("ink/1.png", art("ink", 1))
+    second = check(caller, bring(caller, more, parent=first["id"]))
     assert (second["parent_id"], second["report"]["pictures"]) == (first["id"], 7)
+    assert (second["name"], second["licence"]) == ("Walls", "CC0"), "as it was said of the first"
+    third = bring(caller, more, parent=first["id"], name="Ink", licence="mine").get_json()
+    assert (third["name"], third["licence"]) == ("Ink", "mine")
 
 
 def test_pictures_are_listed_with_small_ones_and_the_pack_can_be_fetched(caller: Caller) -> None:

@@ -141,10 +141,11 @@ def received() -> Dataset:
         fields = {name: reading.storable(name, text) for name, text in arrived.fields.items()}
         if arrived.archive is None:
             raise RefusedError("invalid", faults=[Fault("/file", "missing")])
+        parent = _parent(fields.get("parent", ""))
         brought = kept.Brought(
-            name=fields.get("name", "").strip() or _called(arrived.first_name),
+            name=fields.get("name", "").strip() or ("" if parent else _called(arrived)),
             licence=fields.get("licence", ""),
-            parent_id=_parent(fields.get("parent", "")),
+            parent_id=parent,
         )
         check_room(arrived.archive.stat().st_size)
         return kept.receive(
@@ -211,10 +212,13 @@ def shape(row: Dataset) -> dict[str, Any]:
     }
 
 
-def _called(name: str) -> str:
-    """A name for a set that nobody named: its archive's, or the folder its first file lies in."""
-    path = PurePosixPath(name.replace("\\", "/"))
-    return path.parts[0] if len(path.parts) > 1 else path.stem
+def _called(arrived: arrivals.Arrived) -> str:
+    """A name for a set that nobody named: that of the folder its first file lies in, or of its
+    archive; what one picture of many is called says nothing of the set."""
+    path = PurePosixPath(arrived.first_name.replace("\\", "/"))
+    if len(path.parts) > 1:
+        return path.parts[0]
+    return path.stem if arrived.packed else "pictures"
 
 
 def _parent(text: str) -> UUID | None:

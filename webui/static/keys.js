@@ -4,8 +4,11 @@ const dialog = document.getElementById("keys");
 const enabled = document.getElementById("keys-on");
 const STORED = "atelier-keys";
 
+// Keys mean something to these; a slider or a tick takes neither letters nor "?".
+const TYPING = 'input:not([type="range"], [type="checkbox"], [type="radio"]), select, textarea, [contenteditable]';
+
 function isTyping(target) {
-  return target.closest?.("input, select, textarea, [contenteditable]") !== null;
+  return target.closest?.(TYPING) !== null;
 }
 
 function placeOf(key) {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -85,6 +86,66 @@ def test_the_same_pictures_make_the_same_pack_whatever_order_they_came_in(tmp_pa
     first, again = checked(tmp_path / "a", files), checked(tmp_path / "b", renamed)
     assert first.pack.read_bytes() == again.pack.read_bytes()
     assert first.album.read_bytes() == again.album.read_bytes()
+
+
+def test_a_pack_that_is_brought_again_has_its_names_and_labels_again(tmp_path: Path) -> None:
+    first = checked(tmp_path / "a", labelled())
+    archive = Archive(first.pack, 10**8, 10**7)
+    (tmp_path / "b").mkdir()
+    again = examine([], of_archive(archive), tmp_path / "b", lambda _done, _total: None)
+    assert again.pack.read_bytes() == first.pack.read_bytes()
+    assert again.report["unreadable"]["count"] == 0
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"labels": ["ink"], "pictures": []},
+        {"format": 2, "labels": [], "pictures": []},
+        {"format": 1, "labels": ["ink"], "pictures": [7]},
+        {"format": 1, "labels": ["ink"], "pictures": [{"name": "a.png", "label": 1}]},
+        {"format": 1, "labels": [7], "pictures": [{"name": "a.png", "label": 0}]},
+        {"format": 1, "labels": ["ink"], "pictures": [{"name": "a.png", "label": 0.0}]},
+        {"format": 1, "labels": ["ink"], "pictures": [{"name": [], "label": 0}]},
+        [1],
+    ],
+    ids=[
+        "no format",
+        "another",
+        "no entry",
+        "far label",
+        "no text",
+        "no number",
+        "no name",
+        "list",
+    ],
+)
+def test_what_only_looks_like_a_pack_is_a_file_like_others(tmp_path: Path, told: Any) -> None:
+    entry = {"media_type": "image/png", "width": 48, "height": 48}
+    if isinstance(told, dict):
+        told["pictures"] = [
+            {**entry, **each} if isinstance(each, dict) else each for each in told["pictures"]
+        ]
+    files = {f"pictures/{n:06}.png": art("ink", n) for n in range(2)}
+    made = checked(tmp_path, {"dataset.json": json.dumps(told).encode(), **files})
+    assert made.report["pictures"] == 2
+    assert made.report["labels"] == {}
+    (left_out,) = made.report["unreadable"]["shown"]
+    assert (left_out["name"], left_out["code"]) == ("dataset.json", "not_a_picture")
+
+
+def test_names_in_a_pack_from_a_stranger_are_only_words(tmp_path: Path) -> None:
+    entry = {"media_type": "image/png", "width": 48, "height": 48}
+    pictures = [
+        {**entry, "name": "../../etc/x\u202e.png", "label": 0},
+        {**entry, "name": "", "label": 1},
+    ]
+    told = {"format": 1, "labels": ["../up", "plain"], "pictures": pictures}
+    files = {f"pictures/{n:06}.png": art("ink", n) for n in range(2)}
+    made = checked(tmp_path, {"dataset.json": json.dumps(told).encode(), **files})
+    with Pack(made.pack) as opened:
+        assert opened.labels == ("../up", "plain")
+        assert [member.name for member in opened.members] == ["x.png", "picture"]
 
 
 def test_copies_are_left_out_and_told(tmp_path: Path) -> None:

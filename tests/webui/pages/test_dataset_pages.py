@@ -102,6 +102,15 @@ def test_a_refused_set_and_a_refused_upload_say_what_to_do(visitor: Visitor, par
     assert "This is needed and was not given." in shown
 
 
+def test_the_middle_size_is_not_said_to_be_above_half_of_them(
+    visitor: Visitor, parts: Studio
+) -> None:
+    files = {f"{n}.png": art("ink", n, 64) for n in range(4)}
+    where = brought(visitor, zipped({**files, "small.png": art("dots", 0, 32)}))
+    checked(parts, where)
+    assert "32 to 64 px, the middle one 64 px" in visitor.page(where)
+
+
 def test_a_dataset_is_chosen_by_its_address_and_one_in_use_stays(
     visitor: Visitor, parts: Studio, learning: str
 ) -> None:
