@@ -35,7 +35,7 @@ class ModelCard:
     @property
     def title(self) -> str:
         """Its name."""
-        return trained.title(self.model.row)
+        return self.model.title
 
     @property
     def words(self) -> str:

@@ -5,7 +5,8 @@ A model is a file like any other; what belongs to somebody else is unknown to th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -34,6 +35,8 @@ from jobs.storage import Storage
 from jobs.stored import files
 
 SUFFIX = ".safetensors"
+# What runs call the models they make: all alike, so people are told the set's name instead.
+BY_A_RUN = re.compile(r"model(-step-\d+)?")
 USERS_NAMED = 3
 MOST_USES = 500
 
@@ -49,10 +52,12 @@ class Origin:
 
 @dataclass(frozen=True)
 class Use:
-    """A job that a model was given to, the models that came of it, and its first picture."""
+    """A job that a model was given to, the models that came of it with what they are called, and
+    its first picture."""
 
     job: Job
     models: Sequence[File]
+    titles: Mapping[UUID, str]
     picture: File | None
 
 
@@ -62,6 +67,7 @@ class Trained:
     made it, else of a job that used it."""
 
     row: File
+    title: str
     size: int
     made_by: Job | None
     origins: Sequence[Origin] = ()
@@ -166,9 +172,27 @@ def delete(session: Session, owner_id: UUID, model_id: UUID) -> None:
     session.execute(removal(File).where(File.id == row.id))
 
 
-def title(row: File) -> str:
-    """A model's name as it is shown."""
-    return row.name.removesuffix(SUFFIX)
+def titles(session: Session, rows: Sequence[File]) -> dict[UUID, str]:
+    """What models are called: as their owner named them, else like the set that they learned from,
+    as long as that is there."""
+    named = {row.id: row.name.removesuffix(SUFFIX) for row in rows}
+    by_runs = {
+        row.id: (row.job_id, found[1] or "")
+        for row in rows
+        if row.job_id is not None and (found := BY_A_RUN.fullmatch(named[row.id]))
+    }
+    if not by_runs:
+        return named
+    jobs = session.scalars(select(Job).where(Job.id.in_({job for job, _ in by_runs.values()})))
+    learned = {
+        job.id: UUID(found.id) for job in jobs for found in _named_by(job) if found.to == "dataset"
+    }
+    query = select(Dataset.id, Dataset.name).where(Dataset.id.in_(learned.values()))
+    sets = {row.id: row.name for row in session.execute(query)}
+    for id_, (job_id, rest) in by_runs.items():
+        if name := sets.get(learned.get(job_id)):
+            named[id_] = f"{name}{rest}"
+    return named
 
 
 def facts(storage: Storage, model: Trained) -> ModelFacts | None:
@@ -190,9 +214,12 @@ def with_lineage(session: Session, rows: Sequence[File]) -> list[Trained]:
     kept = select(Blob).where(Blob.sha256.in_({row.sha256 for row in rows}))
     sizes = {blob.sha256: blob.size for blob in session.scalars(kept)}
     named = _references(session, makers.values())
+    made = [file for found in works.values() for file in found if file.media_type == media.MODEL]
+    called = titles(session, [*rows, *made])
     found = []
     for row in rows:
-        uses = [_use(job, works.get(job.id, ())) for job in users if str(row.id) in job.inputs]
+        given = [job for job in users if str(row.id) in job.inputs]
+        uses = [_use(job, works.get(job.id, ()), called) for job in given]
         maker = makers.get(row.job_id) if row.job_id else None
         # A model of the way does not make what the end of its job shows.
         ends = maker is not None and row.position < snapshots.FIRST_POSITION
@@ -201,6 +228,7 @@ def with_lineage(session: Session, rows: Sequence[File]) -> list[Trained]:
         found.append(
             Trained(
                 row,
+                called[row.id],
                 sizes[row.sha256],
                 maker,
                 named.get(row.job_id, ()) if row.job_id else (),
@@ -212,10 +240,11 @@ def with_lineage(session: Session, rows: Sequence[File]) -> list[Trained]:
     return found
 
 
-def _use(job: Job, works: Sequence[File]) -> Use:
+def _use(job: Job, works: Sequence[File], called: Mapping[UUID, str]) -> Use:
     pictures = [work for work in works if _is_picture(work)]
     made = [work for work in works if work.media_type == media.MODEL]
-    return Use(job, made, pictures[0] if pictures else None)
+    titles_of = {work.id: called[work.id] for work in made}
+    return Use(job, made, titles_of, pictures[0] if pictures else None)
 
 
 def _all(owner_id: UUID) -> Select[File]:
@@ -243,9 +272,9 @@ def _references(session: Session, jobs: Iterable[Job]) -> dict[UUID, list[Origin
     """By job: the sets and models that its parameters name."""
     named = {job.id: _named_by(job) for job in jobs}
     ids = {UUID(found.id) for references in named.values() for found in references}
-    files_named = session.scalars(select(File).where(File.id.in_(ids)))
+    files_named = session.scalars(select(File).where(File.id.in_(ids))).all()
     sets_named = session.scalars(select(Dataset).where(Dataset.id.in_(ids)))
-    names = {str(row.id): title(row) for row in files_named}
+    names = {str(id_): called for id_, called in titles(session, files_named).items()}
     names |= {str(row.id): row.name for row in sets_named}
     return {
         job: [Origin(found.to, found.id, names.get(found.id)) for found in references]

@@ -11,9 +11,11 @@ from werkzeug.test import TestResponse
 
 from engines import media
 from jobs import lease
+from tests.archives import labelled, zipped
 from tests.engines.models import STYLES, write_model
 from tests.webui.pages.worker_double import WorkerDouble, picture
 from tests.webui.quiet import Caller, Quiet, png, problem
+from tests.webui.test_api_datasets import bring, check
 
 UNKNOWN = "01890000-0000-7000-8000-000000000000"
 
@@ -148,6 +150,36 @@ def test_a_model_that_a_job_made_tells_what_it_was_made_from(
     problem(caller.ask("DELETE", f"/models/{child}"), 409, "only_work")
     assert caller.ask("DELETE", f"/models/{parent}").status_code == 204
     assert caller.get(f"/models/{child}").get_json()["made_from"][0]["name"] is None
+
+
+def test_a_model_is_called_like_its_set_until_its_owner_names_it(
+    quiet: Quiet, caller: Caller, model: bytes
+) -> None:
+    brought = bring(caller, ("set.zip", zipped(labelled(per_style=4))), name="Harbour at dusk")
+    learned = check(caller, brought)["id"]
+    training = {"kind": "gan_training", "params": {"dataset": learned}}
+    assert caller.post("/jobs", json=training).status_code == 202
+    hold = quiet.claim(caller.owner).hold
+    works = [
+        ("model", name, media.MODEL, model, None)
+        for name in ("model.safetensors", "model-step-7.safetensors")
+    ]
+    WorkerDouble(quiet.database, quiet.studio.storage).deliver(hold, works)
+    found = {row["name"]: row["id"] for row in caller.get("/models").get_json()["results"]}
+    assert set(found) == {"Harbour at dusk", "Harbour at dusk-step-7"}
+    ended = found["Harbour at dusk"]
+    other = caller.post("/jobs", json=order(ended)).get_json()
+    WorkerDouble(quiet.database, quiet.studio.storage).deliver(
+        quiet.claim(caller.owner).hold, [("model", "own.safetensors", media.MODEL, model, None)]
+    )
+    child = caller.job(other["id"])["outputs"][0]["id"]
+    (origin,) = caller.get(f"/models/{child}").get_json()["made_from"]
+    assert origin["name"] == "Harbour at dusk"
+    renamed = caller.ask("PATCH", f"/models/{ended}", json={"name": "Dusk"}).get_json()
+    assert renamed["name"] == "Dusk"
+    assert caller.ask("DELETE", f"/datasets/{learned}").status_code == 204
+    names = [row["name"] for row in caller.get("/models").get_json()["results"]]
+    assert sorted(names) == ["Dusk", "model-step-7", "own"]
 
 
 def test_models_of_others_and_files_of_other_sorts_are_unknown(

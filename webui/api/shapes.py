@@ -16,7 +16,7 @@ from jobs.records import frames, metrics
 from jobs.records.series import Column, Columns
 from jobs.service import is_settled, shown_status
 from jobs.states import Reason
-from jobs.stored.trained import Trained, title
+from jobs.stored.trained import Trained
 from webui.curves import interval, named
 from webui.texts import _, filled, phase_text
 
@@ -222,7 +222,7 @@ def model(found: Trained, facts: ModelFacts | None, *, whole: bool = False) -> d
     picture = found.picture
     shown = {
         "id": str(found.row.id),
-        "name": title(found.row),
+        "name": found.title,
         "sha256": found.row.sha256,
         "size": found.size,
         "created_at": time(found.row.created_at),

@@ -62,6 +62,8 @@ def job_page(job_id: str) -> str:
         shown = timeline.of(session, row, request.args.get("frame", type=int))
         made = [file for file in card.outputs if file.media_type == media.MODEL]
         models = trained.with_lineage(session, made)
+        given = [file for file in card.inputs if file.media_type == media.MODEL]
+        titles = trained.titles(session, [*made, *given])
     at_end = [model for model in models if model.row.position < snapshots.FIRST_POSITION]
     on_the_way = [model for model in models if model not in at_end]
     return render_template(
@@ -71,7 +73,7 @@ def job_page(job_id: str) -> str:
         offers=offers(studio().storage, row, at_end),
         on_the_way=[(each.row, offers(studio().storage, row, [each])) for each in on_the_way],
         snapshots=snapshots.offered(row),
-        model_title=trained.title,
+        titles=titles,
         figure=figure,
         large=request.args.get("curve", ""),
         notices=shapes.notices(row),
