@@ -65,6 +65,12 @@ class Timeline:
         return frames.best_step(self.row.progress, self.frames)
 
     @property
+    def delivered(self) -> int | None:
+        """Of which step the result of an ended run is, where that is not the last."""
+        said: int | None = self.row.progress.get("best_step")
+        return None if said == self.row.progress.get("step") else said
+
+    @property
     def full(self) -> bool:
         """Whether no further picture is kept."""
         return len(self.frames) >= frames.MOST_FRAMES

@@ -243,6 +243,29 @@ def test_the_page_is_accessible_and_fits_the_window(
     assert fits(tab)
 
 
+def test_the_best_is_the_one_that_the_run_delivers_whatever_its_pictures_scores(
+    page: Page, where: str, worker: WorkerDouble
+) -> None:
+    hold = worker.holds[-1]
+    with worker.database.begin() as session:
+        told = session.get_one(Job, hold.job_id).progress
+        lease.report_progress(session, hold, {**told, "best_step": 450})
+    page.goto(where)
+    best = page.get_by_role("link", name="best so far: step 450")
+    # No picture is of that step: the last before it is shown, and the curves tell the step itself.
+    best.click()
+    expect_at(page, 300)
+    assert page.locator("#curve-loss path.best").get_attribute("d") == "M450.0 0v200"
+    worker.finish(hold)
+    page.goto(where)
+    words = page.locator('.scrubber [data-words="step"]')
+    expect(words).to_have_text("the result, of step 450")
+    page.get_by_role("link", name="The picture before").click()
+    expect(words).to_have_text("step 900")
+    page.get_by_text("to the newest").click()
+    expect(words).to_have_text("the result, of step 450")
+
+
 def test_without_javascript_links_lead_through_the_pictures(window: Window, where: str) -> None:
     page = window(java_script_enabled=False).new_page()
     page.goto(where)
