@@ -10,11 +10,17 @@ import json
 import math
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from engines.gan_training.config import METADATA, ModelConfig, ModelError, parse_config
+from engines.gan_training.config import (
+    METADATA,
+    ModelConfig,
+    ModelError,
+    is_storable,
+    parse_config,
+)
 from engines.gan_training.shapes import Shapes, discriminator_shapes, generator_shapes
 
 __all__ = ["ModelError", "ModelFacts", "inspect", "read_facts"]
@@ -25,6 +31,8 @@ LONGEST_HEADER = 1024**2
 # Multiplying the sides of one that lists a million of them would take a processor for seconds.
 MOST_SIDES = 8
 SHOWN_NAME = 80
+SETTINGS = ("architecture", "resolution", "latent", "width", "conditional")
+MOST_TOLD, LONGEST_TOLD = 20, 200
 
 
 @dataclass(frozen=True)
@@ -39,8 +47,33 @@ class ModelFacts:
     @property
     def settings(self) -> dict[str, Any]:
         """What a training that goes on from it has to keep, by the names of its parameters."""
-        names = ("architecture", "resolution", "latent", "width", "conditional")
-        return {name: getattr(self.config, name) for name in names}
+        return {name: getattr(self.config, name) for name in SETTINGS}
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        """What its training says of it, as far as those are short plain values; a stranger's file
+        may say anything."""
+        told = list(self.config.origin.items())[:MOST_TOLD]
+        return {name[:SHOWN_NAME]: value for name, value in told if _is_plain(name, value)}
+
+    def as_json(self) -> dict[str, Any]:
+        """The facts as plain values that :meth:`of_json` reads."""
+        config = {**asdict(self.config), "labels": list(self.config.labels), "origin": self.origin}
+        return {"config": config, "parameters": self.parameters, "trainable": self.trainable}
+
+    @classmethod
+    def of_json(cls, kept: Mapping[str, Any]) -> ModelFacts:
+        """The facts that :meth:`as_json` gave."""
+        config = {**kept["config"], "labels": tuple(kept["config"]["labels"])}
+        return cls(ModelConfig(**config), kept["parameters"], kept["trainable"])
+
+
+def _is_plain(name: str, value: object) -> bool:
+    if isinstance(value, str):
+        fits = len(value) <= LONGEST_TOLD and is_storable(value)
+    else:
+        fits = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
+    return fits and is_storable(name)
 
 
 def inspect(path: Path) -> ModelFacts:

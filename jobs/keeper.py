@@ -39,7 +39,7 @@ from jobs.records import audit
 from jobs.settings import Settings, SettingsError
 from jobs.states import Reason, State
 from jobs.storage import Storage
-from jobs.stored import retention, sweeping
+from jobs.stored import facts, retention, sweeping
 from jobs.stored.checks import Checks
 from jobs.trust import Trust
 
@@ -130,6 +130,7 @@ class Keeper:
             yield self.seal_audit
         if now >= self._sweep_at:
             self._sweep_at = now + SWEEP_SECONDS
+            yield self.learn_models
             yield self.sweep
         if now >= self._drafts_at:
             self._drafts_at = now + DRAFTS_SECONDS
@@ -233,6 +234,11 @@ class Keeper:
             sealed = audit.seal(session)
         if sealed is not None:
             log.info("audit log sealed to row %s: %s", sealed.last_id, sealed.hash)
+
+    def learn_models(self) -> None:
+        """Read what models are that were kept before rows said so."""
+        if learned := facts.learn(self._database, self._storage, self._pulse):
+            log.info("%s models learned from their files", learned)
 
     def sweep(self) -> None:
         """Forget expired secrets and keys, slots long gone, and bytes that nothing refers to."""

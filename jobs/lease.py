@@ -93,7 +93,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Work:
-    """A stored output of a finished run."""
+    """A stored output of a finished run; ``facts`` say what a model is."""
 
     role: str
     name: str
@@ -101,6 +101,7 @@ class Work:
     stored: Stored
     width: int | None = None
     height: int | None = None
+    facts: dict[str, Any] | None = None
 
 
 def claim(
@@ -233,6 +234,7 @@ def finish(session: Session, hold: Hold, works: Sequence[Work], run_seconds: flo
                 media_type=work.media_type,
                 width=work.width,
                 height=work.height,
+                facts=work.facts,
             )
         )
     # The models that were asked for on the way give way to that of the end.

@@ -77,6 +77,7 @@ def keep(session: Session, hold: Hold, of: Snapshot, work: Work) -> bool:
                 position=max(FIRST_POSITION, last + 1),
                 name=work.name,
                 media_type=work.media_type,
+                facts=work.facts,
             )
         )
     note(session, job, "snapshot", {"kept": of, "name": work.name})

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jobs.models import Job
-from jobs.storage import Storage
 from jobs.stored import trained
 from webui.takers import takers
 from webui.texts import _
@@ -20,14 +19,14 @@ class Offer:
     address: str
 
 
-def offers(storage: Storage, row: Job, models: Sequence[trained.Trained]) -> list[Offer]:
+def offers(row: Job, models: Sequence[trained.Trained]) -> list[Offer]:
     """What can be made with the models that a job made.
 
     A job of its own kind that begins from one branches from it: its form has the same settings.
     """
     found = []
     for model in models:
-        facts = trained.facts(storage, model)
+        facts = model.facts
         if facts is None:
             continue
         for taker in takers("model", trainable=facts.trainable):

@@ -17,9 +17,7 @@ from jobs.models import File
 from jobs.states import ENDED
 from jobs.stored import trained
 from webui import durations, takers
-from webui.api import shapes
 from webui.curves import in_words
-from webui.studio import studio
 from webui.texts import _
 
 STYLES_SHOWN = 12
@@ -27,10 +25,14 @@ STYLES_SHOWN = 12
 
 @dataclass(frozen=True)
 class ModelCard:
-    """A model, ready to be shown; ``facts`` are None where its file cannot be read."""
+    """A model, ready to be shown."""
 
     model: trained.Trained
-    facts: ModelFacts | None
+
+    @property
+    def facts(self) -> ModelFacts | None:
+        """What it is; None where its file could not be read."""
+        return self.model.facts
 
     @property
     def title(self) -> str:
@@ -50,8 +52,7 @@ class ModelCard:
     @property
     def origin(self) -> dict[str, Any]:
         """What its training says of it, short plain values alone."""
-        told: dict[str, Any] = shapes.model_facts(self.facts)["origin"] if self.facts else {}
-        return told
+        return self.facts.origin if self.facts else {}
 
     @property
     def steps(self) -> int | None:
@@ -92,11 +93,6 @@ class ModelCard:
         return any(use.job.state not in map(str, ENDED) for use in self.model.uses)
 
 
-def card(found: trained.Trained) -> ModelCard:
-    """A model as a card; its facts are read from the header of its file."""
-    return ModelCard(found, trained.facts(studio().storage, found))
-
-
 def chosen_and_newest(
     session: Session, owner_id: UUID, chosen: Sequence[UUID], most: int
 ) -> list[ModelCard]:
@@ -106,4 +102,4 @@ def chosen_and_newest(
     )
     picked = trained.with_lineage(session, session.scalars(query).all())
     listed = [*picked, *trained.page(session, owner_id, most).models]
-    return [card(found) for found in {found.row.id: found for found in listed}.values()]
+    return [ModelCard(found) for found in {found.row.id: found for found in listed}.values()]

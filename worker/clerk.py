@@ -25,7 +25,8 @@ from jobs.lease import Claim, SavedState, Work
 from jobs.moves import FenceLostError
 from jobs.records import causes, logs
 from jobs.states import Reason, State
-from jobs.storage import Storage, StorageError
+from jobs.storage import Storage, StorageError, Stored
+from jobs.stored import facts
 from worker import failures, memory
 from worker.logbook import Logbook
 from worker.nursery import Runner
@@ -130,8 +131,7 @@ class Clerk:
         it did not, the wish still stands and the file is gone."""
 
         def store() -> None:
-            stored = self._storage.put(self._database, Path(told["path"]))
-            work = Work(told["role"], told["name"], told["media_type"], stored)
+            work = _work(told, self._storage.put(self._database, Path(told["path"])))
             with self._database.begin() as session:
                 snapshots.keep(session, self._claim.hold, told["of"], work)
 
@@ -152,16 +152,7 @@ class Clerk:
             self._made_at = min(self._made_at, boot_clock())
             self._made.append(path)
             stored = self._until_up(lambda: self._storage.put(self._database, path))
-            self._works.append(
-                Work(
-                    told["role"],
-                    told["name"],
-                    told["media_type"],
-                    stored,
-                    told["width"],
-                    told["height"],
-                )
-            )
+            self._works.append(_work(told, stored))
 
         self._later(store)
 
@@ -338,3 +329,9 @@ class Clerk:
                 self._failure = failed
 
         self._desk.submit(guarded)
+
+
+def _work(told: dict[str, Any], stored: Stored) -> Work:
+    role, name, media_type = (told[each] for each in ("role", "name", "media_type"))
+    known = facts.kept(Path(told["path"]), media_type)
+    return Work(role, name, media_type, stored, told.get("width"), told.get("height"), known)

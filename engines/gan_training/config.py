@@ -16,6 +16,8 @@ RESOLUTIONS: tuple[int, ...] = get_args(Resolution)
 FORMAT = 1
 METADATA = "atelier_model"
 LONGEST_HEADER = 16 * 1024**2
+LATENT: Mapping[str, int] = {"dcgan": 128, "light": 256}
+"""Length of z, by architecture."""
 
 
 class ModelError(Exception):
@@ -75,6 +77,13 @@ def read_config(path: Path) -> ModelConfig:
     return parse_config(text)
 
 
+def is_storable(value: object) -> bool:
+    """Whether it is a text that a database keeps: no NUL, and no half of a character."""
+    if not isinstance(value, str):
+        return False
+    return not any(char == "\0" or "\ud800" <= char <= "\udfff" for char in value)
+
+
 def _refuse_odd(config: ModelConfig) -> None:
     """A stranger's file must not make us build networks without bound."""
     if config.architecture not in ARCHITECTURES:
@@ -84,7 +93,10 @@ def _refuse_odd(config: ModelConfig) -> None:
     for name, value, most in (("latent", config.latent, 1024), ("width", config.width, 256)):
         if type(value) is not int or not 1 <= value <= most:
             raise ModelError(f"the model's {name} {value!r} is not between 1 and {most}")
-    if len(config.labels) > 1000 or not all(isinstance(name, str) for name in config.labels):
+    for name in ("conditional", "styles"):
+        if type(getattr(config, name)) is not bool:
+            raise ModelError(f"the model's {name} is neither true nor false")
+    if len(config.labels) > 1000 or not all(map(is_storable, config.labels)):
         raise ModelError("the model's labels are not at most 1000 names")
     if (config.conditional or config.styles) and not config.labels:
         raise ModelError("the model needs labels and names none")

@@ -7,8 +7,10 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, func, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
+from engines import media
 from jobs.models.base import Base, one_of
 from jobs.states import DatasetState
 
@@ -24,12 +26,21 @@ class Blob(Base):
 
 
 class File(Base):
-    """An upload, or a finished work of a job; either can be another job's input."""
+    """An upload, or a finished work of a job; either can be another job's input.
+
+    ``facts`` say what a model is, see :mod:`jobs.stored.facts`: empty where its file cannot be read
+    as one, null while nobody has looked.
+    """
 
     __tablename__ = "file"
     __table_args__ = (
         CheckConstraint("role IN ('upload', 'result', 'model', 'samples', 'report')", name="role"),
         CheckConstraint("(role = 'upload') = (job_id IS NULL)", name="made_by_job"),
+        Index(
+            "ix_file_unread_model",
+            "id",
+            postgresql_where=text(f"facts IS NULL AND media_type = '{media.MODEL}'"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -42,6 +53,7 @@ class File(Base):
     media_type: Mapped[str]
     width: Mapped[int | None]
     height: Mapped[int | None]
+    facts: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from uuid import UUID
 
@@ -32,7 +31,7 @@ from jobs.refusals import Fault, RefusedError
 from jobs.settings import Settings
 from jobs.states import ENDED
 from jobs.storage import Storage
-from jobs.stored import files
+from jobs.stored import facts, files
 
 SUFFIX = ".safetensors"
 # What runs call the models they make: all alike, so people are told the set's name instead.
@@ -75,6 +74,11 @@ class Trained:
     picture: File | None = None
     children: Sequence[File] = field(default=())
 
+    @property
+    def facts(self) -> ModelFacts | None:
+        """What it is; None where its file could not be read."""
+        return facts.read(self.row.facts)
+
 
 @dataclass(frozen=True)
 class ModelPage:
@@ -96,7 +100,7 @@ def receive(
     """Check and keep a model file. Raises :class:`RefusedError` (``bad_model``, ``disk_used``),
     StorageError, DatabaseDownError; whatever is raised, nothing is left that anybody could see."""
     try:
-        models.inspect(upload)
+        known = models.inspect(upload)
     except ModelError as unfit:
         fault = Fault("/file", "unfit_model", {"why": str(unfit)})
         raise RefusedError("bad_model", faults=[fault]) from unfit
@@ -109,6 +113,7 @@ def receive(
         role="upload",
         name=shown,
         media_type=media.MODEL,
+        facts=known.as_json(),
     )
     with database.begin() as session:
         owned = quotas.limits_of(session, owner_id, settings)
@@ -195,14 +200,6 @@ def titles(session: Session, rows: Sequence[File]) -> dict[UUID, str]:
     return named
 
 
-def facts(storage: Storage, model: Trained) -> ModelFacts | None:
-    """What a model is, from the header of its file; None where that cannot be read."""
-    try:
-        return _facts(storage, model.row.sha256, model.size)
-    except (ModelError, OSError):
-        return None
-
-
 def with_lineage(session: Session, rows: Sequence[File]) -> list[Trained]:
     """Models with what they came from and what came of them; a handful of queries for all."""
     if not rows:
@@ -280,12 +277,6 @@ def _references(session: Session, jobs: Iterable[Job]) -> dict[UUID, list[Origin
         job: [Origin(found.to, found.id, names.get(found.id)) for found in references]
         for job, references in named.items()
     }
-
-
-@lru_cache(maxsize=1024)
-def _facts(storage: Storage, sha256: str, size: int) -> ModelFacts:
-    with storage.open(sha256) as opened:
-        return models.read_facts(opened, size)
 
 
 def _named_by(job: Job) -> list[Referred]:

@@ -9,6 +9,7 @@ import math
 import struct
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from engines import models
 from engines.gan_training.config import ARCHITECTURES, RESOLUTIONS, ModelConfig
 from engines.gan_training.networks import build_discriminator, build_generator
 from engines.gan_training.shapes import discriminator_shapes, generator_shapes
-from engines.models import ModelError
+from engines.models import ModelError, ModelFacts
 from tests.engines.models import STYLES, write_model
 
 EVERY = list(itertools.product(ARCHITECTURES, RESOLUTIONS, (True, False)))
@@ -69,6 +70,19 @@ def test_a_model_says_what_it_is_from_its_header(whole: bytes, tmp_path: Path) -
     assert facts.parameters == sum(value.numel() for value in made.values())
 
 
+def test_what_a_model_is_can_be_kept_as_plain_values_whatever_its_origin_says(
+    tmp_path: Path,
+) -> None:
+    odd = {"kid": math.nan, "best": math.inf, "nul": "a\0b", "half": "\ud800", "n\0": 1}
+    origin = {**odd, "deep": {}, "long": "x" * 201, "steps": 7, "set": "art"}
+    facts = models.inspect(write_model(tmp_path / "model", labels=STYLES, conditional=True))
+    told = replace(facts, config=replace(facts.config, origin=origin))
+    kept = json.loads(json.dumps(told.as_json(), allow_nan=False))
+    assert kept["config"]["origin"] == {"steps": 7, "set": "art"}
+    again = ModelFacts.of_json(kept)
+    assert again == replace(told, config=replace(told.config, origin=told.origin))
+
+
 def test_what_is_cut_off_or_longer_is_refused(whole: bytes) -> None:
     for content in (b"", b"short", whole[:-1], whole[: len(whole) // 2], whole + b"\0", whole[:30]):
         with pytest.raises(ModelError, match=r"cut off|empty|damaged"):
@@ -111,6 +125,9 @@ def _first(header: dict[str, Any]) -> dict[str, Any]:
         (_describe(resolution=64), "is missing|has the shape"),
         (_describe(resolution=32.0), "resolution"),
         (_describe(origin=5), "origin"),
+        (_describe(conditional=1), "conditional"),
+        (_describe(labels=["dots\0"]), "labels"),
+        (_describe(labels=["dots", "\ud800"]), "labels"),
         (_describe(unknown=1), "description cannot be read"),
         (_deep_description, "description cannot be read"),
         (lambda header: _first(header).update(shape=[-1]), "not as long"),

@@ -9,7 +9,6 @@ from flask import Blueprint, Response, jsonify, request, url_for
 from werkzeug.datastructures import FileStorage
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from engines.models import ModelFacts
 from jobs.models import File
 from jobs.refusals import Fault, RefusedError
 from jobs.stored import trained
@@ -27,7 +26,7 @@ def index() -> Response:
     start = cursors.read(request.args.get("cursor", ""))
     with studio().database.begin() as session:
         page = trained.page(session, owner_id(), reading.number("limit", PAGE_SIZE), **start)
-        listed = [shapes.model(found, _facts(found)) for found in page.models]
+        listed = [shapes.model(found) for found in page.models]
     return jsonify(results=listed, **cursors.links(page))
 
 
@@ -96,8 +95,4 @@ def _shown(model_id: str) -> Response:
     with studio().database.begin() as session:
         row = trained.get(session, owner_id(), reading.id_of(model_id))
         (found,) = trained.with_lineage(session, [row])
-        return jsonify(shapes.model(found, _facts(found), whole=True))
-
-
-def _facts(found: trained.Trained) -> ModelFacts | None:
-    return trained.facts(studio().storage, found)
+        return jsonify(shapes.model(found, whole=True))

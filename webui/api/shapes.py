@@ -217,9 +217,9 @@ def etag(row: Job, place: Place | None) -> str:
     return f"{row.version}-{place.position}" if place else str(row.version)
 
 
-def model(found: Trained, facts: ModelFacts | None, *, whole: bool = False) -> dict[str, Any]:
+def model(found: Trained, *, whole: bool = False) -> dict[str, Any]:
     """A trained model; ``whole`` with where it comes from and what came of it."""
-    picture = found.picture
+    picture, facts = found.picture, found.facts
     shown = {
         "id": str(found.row.id),
         "name": found.title,
@@ -227,7 +227,7 @@ def model(found: Trained, facts: ModelFacts | None, *, whole: bool = False) -> d
         "size": found.size,
         "created_at": time(found.row.created_at),
         "job_id": str(found.made_by.id) if found.made_by else None,
-        "facts": facts and model_facts(facts),
+        "facts": facts and _model_facts(facts),
         "picture": url_for("files.content", file_id=picture.id) if picture else None,
         "url": url_for("files.content", file_id=found.row.id),
         "page": url_for("pages.model_page", model_id=found.row.id),
@@ -248,8 +248,7 @@ def model(found: Trained, facts: ModelFacts | None, *, whole: bool = False) -> d
     return shown
 
 
-def model_facts(facts: ModelFacts) -> dict[str, Any]:
-    """What a model is; ``origin`` is what its training says of it, short plain values alone."""
+def _model_facts(facts: ModelFacts) -> dict[str, Any]:
     known = facts.config
     return {
         "architecture": known.architecture,
@@ -260,9 +259,5 @@ def model_facts(facts: ModelFacts) -> dict[str, Any]:
         "conditional": known.conditional,
         "trainable": facts.trainable,
         "parameters": facts.parameters,
-        "origin": {
-            str(name)[:80]: value
-            for name, value in list(known.origin.items())[:20]
-            if isinstance(value, (int, float)) or (isinstance(value, str) and len(value) <= 200)
-        },
+        "origin": facts.origin,
     }

@@ -71,7 +71,7 @@ def _listed(refused: RefusedError | None = None) -> str:
     start = cursors.read(request.args.get("cursor", ""))
     with studio().database.begin() as session:
         page = trained.page(session, owner_id(), PAGE_SIZE, **start)
-        shown = [shelf.card(found) for found in page.models]
+        shown = [shelf.ModelCard(found) for found in page.models]
     return render_template(
         "models.html",
         cards=shown,
@@ -85,7 +85,7 @@ def _shown(model_id: str, refused: RefusedError | None = None) -> str:
     with studio().database.begin() as session:
         row = trained.get(session, owner_id(), reading.id_of(model_id))
         (found,) = trained.with_lineage(session, [row])
-        card = shelf.card(found)
+        card = shelf.ModelCard(found)
         return render_template(
             "model.html", card=card, statuses=cards.STATUS_WORDS, **_trouble(refused)
         )

@@ -17,6 +17,7 @@ from jobs.records.frames import Shown
 from jobs.records.series import Column
 from jobs.states import Reason, State
 from jobs.storage import Storage, Stored
+from jobs.stored import facts
 
 FOREVER = 9_999.0
 Made = tuple[str, str, str, bytes, tuple[int, int] | None]
@@ -110,8 +111,9 @@ class WorkerDouble:
             with TemporaryDirectory() as folder:
                 path = Path(folder, "work")
                 path.write_bytes(content)
-                kept = self.storage.put(self.database, path)
-            stored.append(lease.Work(role, name, media_type, kept, *(size or (None, None))))
+                kept, known = self.storage.put(self.database, path), facts.kept(path, media_type)
+            width, height = size or (None, None)
+            stored.append(lease.Work(role, name, media_type, kept, width, height, known))
         with self.database.begin() as session:
             lease.finish(session, hold, stored, 240.0)
 
