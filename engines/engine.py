@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from engines.film import Film
-    from engines.kind import Params
+    from engines.kind import Known, Params
     from engines.state import State
 
 Metrics = Mapping[str, float]
@@ -42,6 +42,12 @@ class InputError(Exception):
         self.values = dict(values or {})
         said = (text % self.values if self.values else text for text in (message, hint) if text)
         super().__init__(f"{pointer}: {' '.join(said)}")
+
+
+def refuse_misfits(params: Params, known: Known) -> None:
+    """Raise :class:`InputError` for the first parameter that does not fit what is known."""
+    for misfit in params.misfits(known):
+        raise InputError(f"/{misfit.name}", misfit.message, misfit.hint, misfit.values)
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,14 @@ conformance tests are all drawn from a kind's :class:`Params`.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, get_args
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, WithJsonSchema, model_validator
+
+if TYPE_CHECKING:
+    from engines.models import ModelFacts
 
 ReferenceTo = Literal["picture", "dataset", "model"]
 Snapshot = Literal["now", "best"]
@@ -52,6 +54,36 @@ class Referred:
     id: str
 
 
+@dataclass(frozen=True)
+class SetFacts:
+    """What a checked set of pictures is: how many there are, and of how many labels (0: none)."""
+
+    pictures: int
+    labels: int
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of the sets and models that parameters name, by their ids; what is not in it is
+    not known yet."""
+
+    sets: Mapping[str, SetFacts] = field(default_factory=dict)
+    models: Mapping[str, ModelFacts] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """Why the parameter ``name`` does not fit what others name, and what to do next.
+
+    Both texts are marked with :func:`N_` and filled from ``values``.
+    """
+
+    name: str
+    message: str
+    hint: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
 class Params(BaseModel):
     """Base of every kind's parameters: strict, immutable, without unknown names.
 
@@ -72,26 +104,40 @@ class Params(BaseModel):
         filled = cls.PRESETS.get(name, {}) if isinstance(name, str) else {}
         return {**filled, **given}
 
-    def unfit(self, labels: int) -> Iterator[tuple[str, str]]:
-        """Names of parameters that cannot be used with a set of pictures of so many ``labels``,
-        each with the reason, marked with :func:`N_`. Asked before a job is taken, where the set
-        that it names is checked already."""
+    def misfits(self, known: Known) -> Iterator[Misfit]:
+        """What of these parameters does not fit the sets and models that they name, as far as those
+        are known. Asked before a job is taken, and by its engine once more when the run starts."""
         yield from ()
+
+    def settled(self, known: Known) -> dict[str, Any]:
+        """Values by name of the parameters that a model settles, from which training goes on (a
+        reference with ``x-trains``): where they are left open they are the model's."""
+        for name, declared in type(self).model_fields.items():
+            extra = declared.json_schema_extra
+            facts = known.models.get(getattr(self, name)) if _trains(extra) else None
+            if facts is not None:
+                kept = facts.settings.items()
+                return {each: value for each, value in kept if each in type(self).model_fields}
+        return {}
 
     def references(self) -> Iterator[Referred]:
         """Every stored input these parameters name, with its JSON pointer."""
-        for name, field in type(self).model_fields.items():
+        for name, declared in type(self).model_fields.items():
             value = getattr(self, name)
-            for marker in field.metadata:
+            for marker in declared.metadata:
                 if isinstance(marker, Reference) and value is not None:
                     yield Referred(f"/{name}", marker.to, value)
-            for inner in get_args(field.annotation):
+            for inner in get_args(declared.annotation):
                 for marker in getattr(inner, "__metadata__", ()):
                     if isinstance(marker, Reference):
                         if isinstance(value, str):
                             yield Referred(f"/{name}", marker.to, value)
                         for position, entry in enumerate(value if isinstance(value, list) else ()):
                             yield Referred(f"/{name}/{position}", marker.to, entry)
+
+
+def _trains(extra: object) -> bool:
+    return isinstance(extra, dict) and bool(extra.get("x-trains"))
 
 
 @dataclass(frozen=True)
@@ -146,8 +192,8 @@ class Kind:
     more: Callable[[Mapping[str, Any], int], Mapping[str, Any] | None] = lambda _params, _at: None
     pieces: bool = False
     snapshots: tuple[Snapshot, ...] = ()
-    works: Mapping[str, str] = dataclasses.field(default_factory=dict, hash=False)
-    figures: Mapping[str, Figure] = dataclasses.field(default_factory=dict, hash=False)
+    works: Mapping[str, str] = field(default_factory=dict, hash=False)
+    figures: Mapping[str, Figure] = field(default_factory=dict, hash=False)
 
     def schema(self) -> dict[str, Any]:
         """JSON schema (draft 2020-12) of the parameters."""

@@ -5,19 +5,17 @@ Such a job is ``paused`` for ``awaiting_dataset``; nobody but the end of the che
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from uuid import UUID
+from collections.abc import Mapping
+from typing import Any
 
-from pydantic import ValidationError
-from sqlalchemy import func, select
+from sqlalchemy import func
 from sqlalchemy.orm import Session
 
-from engines.kind import N_, Params, Referred
-from engines.registry import KINDS
-from jobs.models import Dataset, Job
+from engines.kind import N_, Misfit, Referred
+from jobs import inputs
+from jobs.models import Job
 from jobs.moves import move
-from jobs.refusals import Fault
-from jobs.states import DatasetState, Reason, State
+from jobs.states import Reason, State
 
 AWAITS = (Job.state == str(State.PAUSED)) & (Job.reason == str(Reason.AWAITING_DATASET))
 GONE = N_("The set of pictures it should learn from was deleted.")
@@ -30,39 +28,20 @@ def awaits(job: Job) -> bool:
     return job.state == State.PAUSED and job.reason == Reason.AWAITING_DATASET
 
 
-def resolved(
-    session: Session, owner_id: UUID, references: Iterable[Referred], params: Params | None = None
-) -> tuple[dict[str, str | None], list[Fault]]:
-    """The packs' SHA-256 by the datasets' ids, None while one is checked; and what cannot be used,
-    of ``params`` too, with a set that is checked.
-
-    The rows stay shared until the transaction ends: nobody deletes them before the job is there.
-    """
-    inputs: dict[str, str | None] = {}
-    faults = []
-    for found in references:
-        pointer = f"/params{found.pointer}"
-        row = _shared(session, owner_id, found.id)
-        if row is None:
-            faults.append(Fault(pointer, "unknown_dataset", {"value": found.id}))
-        elif row.state == DatasetState.REFUSED:
-            faults.append(Fault(pointer, "dataset_refused", {"name": row.name}))
-        else:
-            inputs[found.id] = row.sha256
-            faults += _unfit(params, row) if params and row.report else ()
-    return inputs, faults
-
-
 def settle(session: Session, job: Job) -> Job:
     """Bring a locked job that waits to where its datasets are: to rest while one of them is
-    checked, into the queue when all are ready, to its end when one cannot be used."""
+    checked, into the queue when all are ready, to its end when one is of no use or does not fit."""
     if job.state != State.QUEUED and not awaits(job):
         return job
-    inputs, faults = resolved(session, job.owner_id, _sets(job))
+    hashes, faults = inputs.of_sets(session, job.owner_id, _sets(job))
     if faults:
-        return _fail(session, job, faults[0])
-    known = {**job.inputs, **inputs}
-    ready = None not in inputs.values()
+        message = GONE if faults[0].code == "unknown_dataset" else REFUSED
+        return _fail(session, job, _told(faults[0].pointer.removeprefix("/params"), message, NEXT))
+    known = {**job.inputs, **hashes}
+    ready = None not in hashes.values()
+    if ready and None in job.inputs.values() and (misfit := _misfit(session, job)):
+        told = _told(f"/{misfit.name}", misfit.message, misfit.hint, misfit.values)
+        return _fail(session, job, told)
     if ready and awaits(job):
         reason = Reason.DATASET_READY
         return move(session, job, State.QUEUED, by="keeper", reason=reason, inputs=known)
@@ -75,54 +54,37 @@ def settle(session: Session, job: Job) -> Job:
     return job
 
 
-def _unfit(params: Params, row: Dataset) -> list[Fault]:
-    assert row.report is not None
-    return [
-        Fault(f"/params/{name}", "not_usable", {"value": getattr(params, name), "why": why})
-        for name, why in params.unfit(len(row.report["labels"]))
-    ]
-
-
 def _sets(job: Job) -> list[Referred]:
     """The sets that a job names. One whose pack is not known yet counts also where its parameters
     do not tell: they may be of an older version of the kind."""
-    named = [found for found in _references(job) if found.to == "dataset"]
+    params = inputs.params_of(job)
+    named = [found for found in params.references() if found.to == "dataset"] if params else []
     told = {found.id for found in named}
     unknown = [id_ for id_, sha256 in job.inputs.items() if sha256 is None and id_ not in told]
     return [*named, *(Referred("", "dataset", id_) for id_ in unknown)]
 
 
-def _references(job: Job) -> Iterable[Referred]:
-    kind = KINDS.get(job.kind)
-    if kind is None:
-        return ()
-    try:
-        return kind.params.model_validate(job.params).references()
-    except ValidationError:  # of an older version of the kind: the run itself will say so
-        return ()
+def _misfit(session: Session, job: Job) -> Misfit | None:
+    """What does not fit the sets that are known only now."""
+    params = inputs.params_of(job)
+    found = params.misfits(inputs.known(session, params)) if params else iter(())
+    return next(found, None)
 
 
-def _shared(session: Session, owner_id: UUID, dataset_id: str) -> Dataset | None:
-    query = select(Dataset).where(Dataset.id == UUID(dataset_id), Dataset.owner_id == owner_id)
-    return session.execute(query.with_for_update(read=True)).scalar_one_or_none()
+def _told(
+    pointer: str, message: str, hint: str, values: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    return {"pointer": pointer, "message": message, "hint": hint, "values": dict(values or {})}
 
 
-def _fail(session: Session, job: Job, fault: Fault) -> Job:
-    error = {
-        "message": GONE if fault.code == "unknown_dataset" else REFUSED,
-        "pointer": fault.pointer.removeprefix("/params"),
-        "hint": NEXT,
-    }
-    by = "keeper" if awaits(job) else "studio"
-    details = {"error": error}
-    ended = func.clock_timestamp()
+def _fail(session: Session, job: Job, error: dict[str, Any]) -> Job:
     return move(
         session,
         job,
         State.FAILED,
-        by=by,
+        by="keeper" if awaits(job) else "studio",
         reason=Reason.BAD_INPUT,
-        details=details,
+        details={"error": error},
         error=error,
-        ended_at=ended,
+        ended_at=func.clock_timestamp(),
     )

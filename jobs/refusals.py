@@ -13,7 +13,7 @@ from typing import Any
 
 from engines import pictures
 from engines.datasets import unpacking
-from engines.kind import N_
+from engines.kind import N_, Misfit
 
 
 @dataclass(frozen=True)
@@ -339,6 +339,7 @@ FAULTS: Mapping[str, str] = {
     "name_reserved": N_("In its records the studio calls itself '%(value)s'. Choose another name."),
     "unprintable": N_("A name holds only characters that can be seen."),
     "not_usable": N_("'%(value)s' cannot be used: %(why)s."),
+    "does_not_fit": N_("%(why)s %(fits)s"),
 }
 
 _PYDANTIC: Mapping[str, tuple[str, str]] = {
@@ -398,6 +399,13 @@ class Fault:
             return cls(where, "not_usable", {"value": value, "why": context["error"]})
         wanted = TYPES.get(error["type"].partition("_")[0], error["msg"])
         return cls(where, "wrong_type", {"value": value, "expected": wanted})
+
+    @classmethod
+    def of_misfit(cls, misfit: Misfit) -> Fault:
+        """A parameter that does not fit what others name. Its values ``why`` and ``fits`` (what to
+        do next) are texts, which are filled from the others."""
+        said = {"why": misfit.message, "fits": misfit.hint}
+        return cls(f"/params/{misfit.name}", "does_not_fit", {**misfit.values, **said})
 
 
 def _shown(value: Any) -> str:

@@ -18,11 +18,10 @@ from pydantic import ValidationError
 from sqlalchemy import case, delete, func, insert, select
 from sqlalchemy.orm import Session
 
-from engines import media
 from engines.kind import Kind, Params
 from engines.registry import KINDS
-from jobs import awaiting, closures, quotas
-from jobs.models import Checkpoint, Dataset, File, IdempotencyKey, Job, Slot
+from jobs import awaiting, closures, inputs, quotas
+from jobs.models import Checkpoint, IdempotencyKey, Job, Slot
 from jobs.moves import UnknownJobError, enter, lock_job, lock_share, move, note
 from jobs.post import notices
 from jobs.refusals import Fault, RefusedError
@@ -32,8 +31,6 @@ from jobs.states import ENDED, Reason, State, Wanted
 PRIORITIES = range(-10, 11)
 MAX_TAGS, MAX_TAG_LENGTH = 16, 64
 MAX_KEY_LENGTH = 255
-# Which media types satisfy a reference to a file, by what it refers to.
-REFERENCE_MEDIA = {"picture": "image/", "model": media.MODEL}
 
 
 @dataclass(frozen=True)
@@ -67,11 +64,14 @@ def submit(session: Session, owner_id: UUID, order: Order, settings: Settings) -
     resource = _resource_for(session, kind)
     # Before the inputs, which whoever deletes a job locks after it.
     share = lock_share(session, owner_id, resource)
-    inputs = _resolved_inputs(session, owner_id, params)
+    found = inputs.resolved(session, owner_id, params)
+    stored = inputs.known(session, params)
+    params = validated(kind, {**params.settled(stored), **order.params})
+    inputs.refuse_misfits(params, stored)
     owned = quotas.limits_of(session, owner_id, settings)
     quotas.check_waiting(session, share, owned)
     quotas.check_disk(session, owner_id, 1, owned)
-    job = _insert(session, owner_id, order, params, inputs, resource)
+    job = _insert(session, owner_id, order, params, found, resource)
     job = awaiting.settle(session, job)
     if order.idempotency_key is not None:
         session.execute(
@@ -155,7 +155,7 @@ def retry(session: Session, owner_id: UUID, job_id: UUID, from_start: bool = Fal
     job = mine(session, owner_id, job_id)
     if job.state not in (State.FAILED, State.CANCELED):
         return job
-    hold_inputs(session, job)
+    inputs.hold(session, job)
     if from_start:
         session.execute(delete(Checkpoint).where(Checkpoint.job_id == job.id))
         job.best_score = None
@@ -230,22 +230,6 @@ def shown_status(job: Job) -> str:
     return job.state
 
 
-def hold_inputs(session: Session, job: Job) -> None:
-    """Refuse a locked job whose inputs were deleted since; whoever deletes what is left waits until
-    this transaction ends, and then finds the job. Raises :class:`RefusedError`."""
-    wanted = [UUID(id_) for id_ in job.inputs]
-    left: set[UUID] = set()
-    for table in (File, Dataset):
-        # In the order in which whoever deletes several takes them.
-        query = select(table.id).where(table.id.in_(wanted)).order_by(table.id)
-        left.update(session.scalars(query.with_for_update(read=True, key_share=True)))
-    faults = [
-        Fault("/params", "unknown_file", {"value": str(id_)}) for id_ in wanted if id_ not in left
-    ]
-    if faults:
-        raise RefusedError("invalid", faults=faults)
-
-
 def mine(session: Session, owner_id: UUID, job_id: UUID) -> Job:
     """The owner's job, locked. Raises :class:`RefusedError` (``unknown_job``)."""
     try:
@@ -272,36 +256,6 @@ def _check_frame(order: Order) -> None:
         raise RefusedError("invalid", faults=faults)
 
 
-def _resolved_inputs(session: Session, owner_id: UUID, params: Params) -> dict[str, str | None]:
-    """SHA-256 by id of everything the parameters name; all must be the owner's.
-
-    None for a dataset that is still being checked.
-    """
-    references = list(params.references())
-    sets = [found for found in references if found.to == "dataset"]
-    files = [found for found in references if found.to != "dataset"]
-    inputs, faults = awaiting.resolved(session, owner_id, sets, params)
-    rows = session.execute(
-        select(File.id, File.sha256, File.media_type)
-        .where(File.owner_id == owner_id, File.id.in_([UUID(found.id) for found in files]))
-        # Whoever deletes a file waits until the job is there, and then finds it.
-        .order_by(File.id)
-        .with_for_update(read=True, key_share=True)
-    )
-    mine = {str(row.id): row for row in rows}
-    for found in files:
-        row = mine.get(found.id)
-        if row is None:
-            # Missing and foreign are the same answer: nobody can probe for others' ids.
-            faults.append(Fault(f"/params{found.pointer}", "unknown_file", {"value": found.id}))
-        elif not row.media_type.startswith(REFERENCE_MEDIA[found.to]):
-            values = {"value": row.media_type, "wanted": found.to}
-            faults.append(Fault(f"/params{found.pointer}", "wrong_media_type", values))
-    if faults:
-        raise RefusedError("invalid", faults=faults)
-    return inputs | {id_: row.sha256 for id_, row in mine.items()}
-
-
 def _resource_for(session: Session, kind: Kind) -> str:
     """``auto`` means a GPU where a GPU slot is registered: the keeper forgets silent ones."""
     if kind.resource != "auto":
@@ -315,7 +269,7 @@ def _insert(
     owner_id: UUID,
     order: Order,
     params: Params,
-    inputs: dict[str, str | None],
+    found: inputs.Hashes,
     resource: str,
 ) -> Job:
     hook = notices.webhook_of_job(session, owner_id, order.webhook) if order.webhook else None
@@ -325,7 +279,7 @@ def _insert(
         kind=order.kind,
         given=dict(order.params),
         params=params.model_dump(mode="json"),
-        inputs=inputs,
+        inputs=found,
         resource=resource,
         priority=order.priority,
         tags=list(order.tags),

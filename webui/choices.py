@@ -10,8 +10,8 @@ from flask import url_for
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from jobs.inputs import REFERENCE_MEDIA
 from jobs.models import Dataset, File
-from jobs.service import REFERENCE_MEDIA
 from jobs.stored import datasets
 from webui import samples
 from webui.forms import Field, Filled

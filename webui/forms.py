@@ -7,12 +7,13 @@ line of this. What the artist leaves open is left out, so that presets and defau
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from werkzeug.datastructures import MultiDict
 
 from engines.kind import N_, Kind
+from engines.models import SETTINGS
 from jobs.refusals import TYPES, Fault
 from webui.texts import _
 
@@ -31,7 +32,8 @@ CHOICE_WORDS = {
 
 @dataclass(frozen=True)
 class Field:
-    """One parameter as a control; ``covered`` says that presets fill it in when left open.
+    """One parameter as a control; ``covered`` says that presets fill it in when left open, and
+    ``kept`` that a model which is gone on from does so before them.
 
     ``worth`` are the values that the texts in ``choices`` stand for."""
 
@@ -53,6 +55,7 @@ class Field:
     labels: Mapping[str, str] = field(default_factory=dict)
     default: Any = None
     covered: bool = False
+    kept: bool = False
     unit: str = ""
     action: str = ""
     trains: bool = False
@@ -72,6 +75,13 @@ class Field:
         """Whether a slider makes sense: both ends known, and near enough to aim at."""
         known = self.low is not None and self.high is not None
         return known and float(self.high or 0) - float(self.low or 0) <= 100_000
+
+    @property
+    def left_open(self) -> str:
+        """What it means to choose nothing here, in the reader's words."""
+        if not self.covered:
+            return _("left open")
+        return _("as the model or the preset says") if self.kept else _("as the preset says")
 
     def label(self, value: object) -> str:
         """A value in the reader's words."""
@@ -145,10 +155,12 @@ def fields(kind: Kind) -> list[Field]:
     schema = kind.schema()
     required = set(schema.get("required", ()))
     covered = {name for values in kind.params.PRESETS.values() for name in values}
-    return [
+    found = [
         _field(name, _resolved(part, schema), name in required, name in covered, kind)
         for name, part in schema["properties"].items()
     ]
+    goes_on = any(known.trains for known in found)
+    return [replace(known, kept=goes_on and known.name in SETTINGS) for known in found]
 
 
 def prefilled(kind: Kind, given: Mapping[str, Any] | None = None) -> Filled:

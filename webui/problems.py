@@ -50,6 +50,9 @@ def of_picture(error: PictureError, pointer: str = "/file") -> RefusedError:
 def words(fault: Fault) -> str:
     """What is wrong with a field, in the reader's language."""
     values = fault.values
+    if fault.code == "does_not_fit":  # two texts of a kind's own, filled like this one
+        values = {name: filled(str(values[name]), values) for name in ("why", "fits")}
+        return filled(FAULTS[fault.code], values)
     for name in ("why", "expected"):  # said by a kind's own check, and the type that was wanted
         if name in values:
             values = {**values, name: _(str(values[name]))}

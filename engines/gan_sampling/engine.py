@@ -10,14 +10,14 @@ from PIL import Image
 from torch import Tensor
 
 from engines import film, pictures
-from engines.engine import Engine, InputError, Inputs, Metrics, Output, Phase
+from engines.engine import Engine, InputError, Inputs, Metrics, Output, Phase, refuse_misfits
 from engines.gan_sampling.kind import GAN_SAMPLING, GanSamplingParams, file_name, way_text
 from engines.gan_sampling.latents import between, latent
 from engines.gan_sampling.sheet import sheet
 from engines.gan_training.config import ModelConfig, ModelError
 from engines.gan_training.model_file import load_model
 from engines.gan_training.networks import build_generator, load_into
-from engines.kind import N_, Params
+from engines.kind import N_, Known, Params
 from engines.state import State, StateError, same_params
 
 BATCH = 8
@@ -35,9 +35,8 @@ class GanSampling(Engine):
         if not isinstance(params, GanSamplingParams):
             raise TypeError(f"{GAN_SAMPLING.name} takes GanSamplingParams")
         self.params, self.device = params, device
-        self.config, self._generator = _loaded(params.model, inputs, device)
+        self.config, self._generator = _loaded(params, inputs, device)
         self._labels = _labels(params, self.config)
-        _refuse_too_many(params, self.config)
         self._film = params.mode == "film"
         self._count = params.pictures * (params.frames if self._film else 1)
         self.total_steps = -(-self._count // BATCH)
@@ -152,11 +151,14 @@ class GanSampling(Engine):
         return Output("result", file_name(way), picture, facts={"sample": way_text(way)})
 
 
-def _loaded(id_: str, inputs: Inputs, device: torch.device) -> tuple[ModelConfig, torch.nn.Module]:
-    """The model's config and its generator, ready to draw."""
+def _loaded(
+    params: GanSamplingParams, inputs: Inputs, device: torch.device
+) -> tuple[ModelConfig, torch.nn.Module]:
+    """The model's config and its generator, ready to draw; :class:`InputError` where it cannot be
+    read, or does not fit."""
     hint = N_("Choose a model that was trained in a studio like this one.")
     try:
-        model = load_model(inputs.files[id_])
+        model = load_model(inputs.files[params.model])
         generator = build_generator(model.config)
         load_into(generator, model.generator, "generator")
     except ModelError as unfit:
@@ -164,34 +166,20 @@ def _loaded(id_: str, inputs: Inputs, device: torch.device) -> tuple[ModelConfig
     except KeyError:
         message = N_("The model is not among the inputs of this job.")
         raise InputError("/model", message) from None
+    refuse_misfits(params, Known(models={params.model: model.facts}))
     return model.config, generator.to(device).eval().requires_grad_(False)
 
 
 def _labels(params: GanSamplingParams, config: ModelConfig) -> list[int]:
     """The labels that pictures take in turn, by number; empty for a model without."""
     if not config.conditional:
-        if params.label:
-            message = N_("This model knows no styles to choose from. Leave the style open.")
-            raise InputError("/label", message)
         return []
     if params.label:
-        if params.label not in config.labels:
-            values = {"label": params.label, "known": ", ".join(config.labels)}
-            message = N_("The model knows no style '%(label)s'. It knows: %(known)s.")
-            raise InputError("/label", message, N_("Choose one of the styles it knows."), values)
         return [config.labels.index(params.label)]
     many = len(config.labels)
     if params.near or params.mode == "film":
         return [params.turn % many]
     return list(range(many))
-
-
-def _refuse_too_many(params: GanSamplingParams, config: ModelConfig) -> None:
-    most = pictures.MAX_PIXELS // config.resolution**2
-    if params.mode != "film" and params.pictures > most:
-        values = {"count": params.pictures, "side": config.resolution, "most": most}
-        message = N_("%(count)s pictures of %(side)s px are too many; at most %(most)s fit.")
-        raise InputError("/count", message, values=values)
 
 
 def _frames(state: State, count: int) -> list[bytes]:

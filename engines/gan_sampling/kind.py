@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 from annotated_types import MaxLen
 from pydantic import Field, ValidationInfo, field_validator
 
-from engines.kind import N_, Figure, Kind, Model, Params
+from engines.kind import N_, Figure, Kind, Known, Misfit, Model, Params
+from engines.pictures import MAX_PIXELS
 
 MOST_SEED = 2**31 - 1
 MOST_FRAMES = 4096
 MOST_LINKS = 8
+LABELS_NAMED = 30
+NO_STYLES = (
+    N_("The model knows no styles, so it cannot draw in '%(label)s'."),
+    N_("Leave the style open, or choose a model that knows styles."),
+)
+OTHER_STYLES = (
+    N_("The model knows no style '%(label)s'. It knows: %(known)s."),
+    N_("Choose one of the styles it knows."),
+)
+TOO_MANY = (
+    N_("%(count)s pictures of %(side)s px are too many; at most %(most)s fit."),
+    N_("Draw fewer at a time, with another seed for each."),
+)
 Seed = Annotated[int, Field(ge=0, le=MOST_SEED)]
 
 
@@ -206,6 +220,23 @@ class GanSamplingParams(Params):
                 f" {MOST_FRAMES // passed}"
             )
         return frames
+
+    def misfits(self, known: Known) -> Iterator[Misfit]:
+        """A style that the model does not know, and more pictures than fit at its size."""
+        found = known.models.get(self.model)
+        if found is None:
+            return
+        config = found.config
+        if self.label and not config.conditional:
+            yield Misfit("label", *NO_STYLES, {"label": self.label})
+        elif self.label and self.label not in config.labels:
+            more = ["..."] if len(config.labels) > LABELS_NAMED else []
+            styles = ", ".join([*config.labels[:LABELS_NAMED], *more])
+            yield Misfit("label", *OTHER_STYLES, {"label": self.label, "known": styles})
+        most = MAX_PIXELS // config.resolution**2
+        if self.mode != "film" and self.pictures > most:
+            values = {"count": self.pictures, "side": config.resolution, "most": most}
+            yield Misfit("count", *TOO_MANY, values)
 
     @property
     def pictures(self) -> int:

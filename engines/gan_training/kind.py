@@ -8,16 +8,13 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 from annotated_types import MaxLen
 from pydantic import Field, ValidationInfo, field_validator
 
+from engines.gan_training import misfits
 from engines.gan_training.config import Architecture, Resolution
 from engines.gan_training.figures import FIGURES
-from engines.kind import N_, Dataset, Kind, Model, Params
+from engines.kind import N_, Dataset, Kind, Known, Misfit, Model, Params
 
 Policy = Literal["colour", "translation", "cutout"]
 POLICIES: tuple[Policy, ...] = get_args(Policy)
-NEED_LABELS = ("innovation", "conditional")
-UNLABELLED = N_(
-    "the set has fewer than two labels; put the pictures of each style into a sub-folder of its own"
-)
 
 
 class GanTrainingParams(Params):
@@ -91,7 +88,10 @@ class GanTrainingParams(Params):
     init_from: Model | None = Field(
         None,
         title=N_("Begin from a model"),
-        description=N_("A trained model to go on from; its size and networks must be the same."),
+        description=N_(
+            "A trained model to go on from. Size, networks and width are the model's where you"
+            " leave them open."
+        ),
         json_schema_extra={"x-action": N_("Fine-tune from here"), "x-trains": True},
     )
     freeze: int = Field(
@@ -276,11 +276,13 @@ class GanTrainingParams(Params):
         description=N_("The same seed gives the same model."),
     )
 
-    def unfit(self, labels: int) -> Iterator[tuple[str, str]]:
-        """What needs labels, where there are none."""
-        if labels < 2:
-            needing = (name for name in NEED_LABELS if getattr(self, name))
-            yield from ((name, UNLABELLED) for name in needing)
+    def misfits(self, known: Known) -> Iterator[Misfit]:
+        """What needs labels, where there are none, and what a model that is begun from is not."""
+        ours, begun = self.model_dump(), known.models.get(self.init_from or "")
+        if found := known.sets.get(self.dataset):
+            yield from misfits.of_set(ours, found, begun)
+        if begun:
+            yield from misfits.of_model(ours, begun)
 
     @field_validator("freeze")
     @classmethod

@@ -14,6 +14,7 @@ from safetensors.torch import save as serialized
 from torch import Tensor
 
 from engines.gan_training.config import METADATA, ModelConfig, ModelError, parse_config
+from engines.models import ModelFacts
 from engines.state import sync
 
 __all__ = ["LoadedModel", "ModelConfig", "ModelError", "load_model", "save_model"]
@@ -32,6 +33,12 @@ class LoadedModel:
     config: ModelConfig
     generator: dict[str, Tensor]
     discriminator: dict[str, Tensor] | None
+
+    @property
+    def facts(self) -> ModelFacts:
+        """What it is, as its header says it where nothing is loaded."""
+        numbers = sum(value.numel() for value in self.generator.values())
+        return ModelFacts(self.config, numbers, self.discriminator is not None)
 
 
 def save_model(

@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlalchemy import case, delete, func, select, update
 from sqlalchemy.orm import Session
 
-from jobs import awaiting, closures, slots
+from jobs import awaiting, closures, inputs, slots
 from jobs.database import Database
 from jobs.models import Checkpoint, Closure, Job, OwnerShare, Slot
 from jobs.moves import UnknownJobError, lock_job, move, note
@@ -22,7 +22,7 @@ from jobs.office import review
 from jobs.records import audit
 from jobs.records.audit import Action
 from jobs.refusals import Fault, RefusedError
-from jobs.service import PRIORITIES, hold_inputs, shown_status
+from jobs.service import PRIORITIES, shown_status
 from jobs.states import ENDED, Reason, State, Wanted
 
 REASON_LENGTH = 500
@@ -157,12 +157,13 @@ def requeue(
 ) -> Job:
     """Queue anybody's failed job again, from its newest checkpoint or from its start.
 
-    Raises :class:`RefusedError` where it is gone, or what it was to be made from.
+    Raises :class:`RefusedError` where it is gone, or what it was to be made from is, or that does
+    not fit.
     """
     job = _locked(session, job_id)
     if job.state != State.FAILED:
         return job
-    hold_inputs(session, job)
+    inputs.hold(session, job)
     before = {"status": job.state, "reason": job.reason}
     if from_start:
         session.execute(delete(Checkpoint).where(Checkpoint.job_id == job.id))

@@ -11,7 +11,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from engines import state
+from engines import models, state
 from engines.datasets.prepared import prepared
 from engines.datasets.samples import STYLES
 from engines.engine import InputError
@@ -24,6 +24,7 @@ from engines.gan_training.losses import as_long_as, loss_of, style_ambiguity
 from engines.gan_training.model_file import load_model, save_model
 from engines.gan_training.pair import Pair, cloned
 from engines.gan_training.stylist import Stylist
+from engines.kind import Known
 from tests.engines import art, tiny
 from tests.engines.trainings import CPU, MODEL, params_with, training
 
@@ -96,6 +97,14 @@ def test_a_model_that_does_not_fit_is_refused_with_what_would(
         training({MODEL: trained[model]}, init_from=MODEL, **changes)
     assert refused.value.pointer == pointer
     assert fits in str(refused.value)
+    # Who commissions it is told the same, from the file's header alone.
+    known = Known(models={MODEL: models.inspect(trained[model])})
+    (told,) = params_with(init_from=MODEL, **changes).misfits(known)
+    assert (f"/{told.name}", told.message, told.hint) == (
+        pointer,
+        refused.value.message,
+        refused.value.hint,
+    )
 
 
 def test_a_model_that_is_not_all_numbers_is_refused_in_words(
@@ -152,7 +161,7 @@ def test_other_styles_than_the_models_get_a_new_style_head(trained: dict[str, Pa
 
 @pytest.mark.parametrize("changes", [{"innovation": 1.0}, {"conditional": True}])
 def test_what_needs_labels_says_so(changes: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match="no labels") as refused:
+    with pytest.raises(InputError, match="fewer than two labels") as refused:
         training({tiny.SET: art.pack(2, labelled=False)}, **changes)
     assert refused.value.pointer == f"/{next(iter(changes))}"
 

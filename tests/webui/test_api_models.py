@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import math
+import struct
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -200,16 +203,28 @@ def test_models_of_others_and_files_of_other_sorts_are_unknown(
     )
 
 
-def test_a_model_whose_file_is_damaged_is_still_listed(
+def test_a_model_says_what_it_is_while_its_file_is_out_of_reach(
     quiet: Quiet, caller: Caller, tmp_path: Path
 ) -> None:
     content = write_model(tmp_path / "one", seed=99).read_bytes()
     made = add(caller, content).get_json()
-    stored = Path(quiet.studio.storage.place(made["sha256"]))
-    stored.unlink()
-    # Facts are kept by content: another process would read them now.
-    from jobs.stored import trained
-
-    trained._facts.cache_clear()
+    Path(quiet.studio.storage.place(made["sha256"])).unlink()
     (listed,) = caller.get("/models").get_json()["results"]
-    assert (listed["id"], listed["facts"]) == (made["id"], None)
+    assert (listed["id"], listed["facts"]) == (made["id"], made["facts"])
+    refused = caller.post("/jobs", json=order(made["id"], label="dots"))
+    problem(refused, 422, "invalid", "/params/label")
+
+
+def test_what_a_strangers_model_says_of_itself_is_told_as_far_as_it_can_be(
+    caller: Caller, tmp_path: Path
+) -> None:
+    content = write_model(tmp_path / "odd").read_bytes()
+    (length,) = struct.unpack("<Q", content[:8])
+    header = json.loads(content[8 : 8 + length])
+    told = json.loads(header["__metadata__"]["atelier_model"])
+    told["origin"] = {"kid": math.nan, "who\0": "x", "note": "a\0b", "steps": 7}
+    header["__metadata__"]["atelier_model"] = json.dumps(told)
+    text = json.dumps(header).encode()
+    made = add(caller, struct.pack("<Q", len(text)) + text + content[8 + length :])
+    assert made.status_code == 201, made.get_json()
+    assert made.get_json()["facts"]["origin"] == {"steps": 7}

@@ -350,11 +350,11 @@ def test_a_job_on_a_ready_dataset_does_not_wait(desk: Desk, learning: str) -> No
 def test_what_needs_labels_is_refused_by_name_before_it_waits_where_the_set_has_none(
     desk: Desk,
 ) -> None:
-    plain = desk.check(desk.bring({f"{n}.png": art("ink", n) for n in range(2)}))
+    plain = desk.check(desk.bring({f"{n}.png": art("ink", n) for n in range(8)}))
     with pytest.raises(RefusedError) as refused:
         desk.order("gan_training", plain.id, innovation=1.0, conditional=True)
     found = [(fault.pointer, fault.code) for fault in refused.value.faults]
-    assert found == [(f"/params/{n}", "not_usable") for n in ("innovation", "conditional")]
+    assert found == [(f"/params/{n}", "does_not_fit") for n in ("innovation", "conditional")]
     row = desk.person.job(desk.order("gan_training", plain.id))
     assert row.state == State.QUEUED
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from engines.engine import InputError
 from engines.gan_sampling.kind import GanSamplingParams
-from engines.gan_training.beginning import TOO_FEW
+from engines.gan_training.misfits import TOO_FEW
 from engines.registry import KINDS
 from jobs import lease
 from jobs.refusals import Fault
