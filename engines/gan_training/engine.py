@@ -83,7 +83,7 @@ class GanTraining(Engine):
         self._step, self._p = 0, 0.0
         self._signs = torch.zeros(2, device=device)
         self._read: list[float] = []
-        self.best = cloned(self.pair.average.state_dict())
+        self.best = self.pair.shown()
         self._set_spread = self._spread_of_the_set()
 
     @property
@@ -180,7 +180,8 @@ class GanTraining(Engine):
         """Networks, optimisers, averages, the state to roll back to, the best model, the curves."""
         tensors = cloned(self.pair.tensors())
         tensors |= prefixed("good", cloned(self.guard.good))
-        tensors |= prefixed("best", cloned(self.best))
+        tensors |= prefixed("best", cloned(self.best.maker))
+        tensors |= prefixed("best_judge", cloned(self.best.judge))
         tensors |= {"signs": self._signs.clone(), "history": self.history.tensor()}
         facts = {
             "params": self.params.model_dump(mode="json"),
@@ -200,8 +201,12 @@ class GanTraining(Engine):
         if not 0 <= state.step <= self.total_steps:
             raise StateError(f"step {state.step} is not one of this job's {self.total_steps}")
         good = {name: torch.empty_like(t) for name, t in self.pair.weights().items()}
-        for prefix, ours in (("good", good), ("best", self.best)):
+        for prefix, ours in (("good", good), ("best", self.best.maker)):
             copy_all(dict(prefixed(prefix, ours)), state.tensors)
+        # An earlier version paired the best maker with the judge of now.
+        kept = any(name.startswith("best_judge.") for name in state.tensors)
+        theirs = dict(prefixed("best_judge", self.best.judge))
+        copy_all(theirs if kept else dict(prefixed("judge", self.best.judge)), state.tensors)
         copy_all({"signs": self._signs}, state.tensors)
         if "history" not in state.tensors:
             raise StateError("the state's tensor history is missing")
@@ -273,7 +278,7 @@ class GanTraining(Engine):
         """Nearness to the set, as figures; the nearest model is kept."""
         found, nearest = self.evaluation.measure(self.pair.average, self._step, self.pulse)
         if nearest:
-            self.best = cloned(self.pair.average.state_dict())
+            self.best = self.pair.shown()
         return found.figures()
 
     def _spread_of_the_samples(self) -> float:

@@ -41,8 +41,9 @@ class Lesson:
     """Adds up the gradients of a step in ``pieces`` (micro-batches) of the batch.
 
     ``usual`` is how much the set's pictures differ (:func:`variety.usual`). In several pieces the
-    maker's batch norm and the differences of made pictures stay within a piece, and sums run in
-    another order; everything else is as with one.
+    maker's batch norm and the differences of made pictures stay within a piece, spectral norms
+    take a step of their iteration for each piece, and sums run in another order; everything else
+    is as with one.
     """
 
     def __init__(
@@ -188,6 +189,8 @@ def _of_real(said: Judgement, n: int) -> Judgement:
 
 
 def _precision(device: torch.device, deterministic: bool) -> torch.autocast:
-    """bfloat16 on graphics cards unless they must be exact; float32 on the CPU."""
+    """bfloat16 on graphics cards that have it, unless they must be exact; else float32."""
     wanted = device.type == "cuda" and not deterministic
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=wanted)
+    # Before Ampere (2020) it is only emulated, which is slower than float32.
+    able = wanted and torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=able)

@@ -67,6 +67,7 @@ def draw_weights(network: nn.Module, draws: torch.Generator) -> None:
             if isinstance(part, SpectralConvolution):
                 part.u.normal_(generator=draws)
                 part.u /= part.u.norm()
+                part.settle()
             if isinstance(bias := getattr(part, "bias", None), Tensor):
                 bias.zero_()
 

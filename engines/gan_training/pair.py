@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,10 +21,26 @@ from engines.gan_training.networks import (
 from engines.state import StateError, generator
 
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
-LABEL_VECTORS = {"style.vectors.weight", "heads.vectors.weight"}
+LABELLED = {
+    "style.vectors.weight",
+    "heads.vectors.weight",
+    "heads.style.weight",
+    "heads.style.bias",
+}
+"""Weights that have a row for each label."""
+
+STYLE_HEAD = "heads.style."
 WARMING = 10
 """The average's decay is at most (1 + t) / (10 + t) after t steps, so that it leaves the first
 weights behind soon."""
+
+
+class Shown(NamedTuple):
+    """What a model file holds, by dotted name: the weights of the averaged maker, and of the judge
+    of the same step. Who goes on from the one needs the other as it was then."""
+
+    maker: Mapping[str, Tensor]
+    judge: Mapping[str, Tensor]
 
 
 class Pair:
@@ -96,6 +113,10 @@ class Pair:
             for name, value in network.state_dict().items()
         }
 
+    def shown(self) -> Shown:
+        """Copies of what is shown of now."""
+        return Shown(cloned(self.average.state_dict()), cloned(self.judge.state_dict()))
+
     def take_over(self, weights: Mapping[str, Tensor]) -> None:
         """Go back to :meth:`weights` of before; the optimisers begin anew."""
         copy_all(self.weights(), weights)
@@ -122,13 +143,10 @@ class Pair:
         load_into(self.maker, _relabelled(begun.generator, fresh, labels, theirs), "generator")
         fresh = self.judge.state_dict()
         kept = _relabelled(begun.discriminator or {}, fresh, labels, theirs)
-        # Other styles than the model's: their head is learned anew.
-        for name in {*fresh, *kept}:
-            if name.startswith("heads.style."):
-                kept.pop(name, None)
-                if name in fresh:
-                    kept[name] = fresh[name]
-        load_into(self.judge, kept, "discriminator")
+        # A head that tells styles apart is needed for the dial alone: it comes and goes.
+        head = {name: value for name, value in fresh.items() if name.startswith(STYLE_HEAD)}
+        kept = {n: v for n, v in kept.items() if n in head or not n.startswith(STYLE_HEAD)}
+        load_into(self.judge, {**head, **kept}, "discriminator")
 
     def _optimiser(self, network: nn.Module, rate: float) -> torch.optim.Adam:
         learned = [parameter for parameter in network.parameters() if parameter.requires_grad]
@@ -154,11 +172,11 @@ def _relabelled(
     labels: Sequence[str],
     theirs: Sequence[str],
 ) -> dict[str, Tensor]:
-    """The weights ``kept`` with vectors for ``labels``: that of each label that the model learned,
+    """The weights ``kept`` with rows for ``labels``: that of each label that the model learned,
     found by its name, and else the ``fresh`` one."""
     found = dict(kept)
-    for name in LABEL_VECTORS & found.keys() & fresh.keys():
-        if found[name].shape != (len(theirs), fresh[name].shape[1]):
+    for name in LABELLED & found.keys() & fresh.keys():
+        if found[name].shape != (len(theirs), *fresh[name].shape[1:]):
             continue  # not what its description says, as is told where it is loaded
         rows = [
             found[name][theirs.index(label)] if label in theirs else fresh[name][position].cpu()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from PIL import Image
-from torch import Tensor, nn
+from torch import nn
 
 from engines import media
 from engines.engine import Inputs, Output, Phase
@@ -21,7 +21,7 @@ from engines.gan_training.figures import NEARNESS
 from engines.gan_training.history import History
 from engines.gan_training.kind import GanTrainingParams
 from engines.gan_training.model_file import save_model
-from engines.gan_training.pair import Pair
+from engines.gan_training.pair import Pair, Shown
 from engines.kind import Snapshot
 from engines.vision.sets import MEMORISED
 
@@ -31,16 +31,16 @@ PAIRS = 16
 
 @dataclass(frozen=True)
 class Run:
-    """A training after ``step`` steps, as far as its works tell of it. ``best`` are the weights of
-    the maker that was nearest to the set of ``set_size`` pictures; ``measured`` names the figures
-    that mean something for its parameters."""
+    """A training after ``step`` steps, as far as its works tell of it. ``best`` is the model that
+    was nearest to the set of ``set_size`` pictures; ``measured`` names the figures that mean
+    something for its parameters."""
 
     params: GanTrainingParams
     inputs: Inputs
     config: ModelConfig
     set_size: int
     pair: Pair
-    best: Mapping[str, Tensor]
+    best: Shown
     step: int
     evaluation: Evaluation
     history: History
@@ -53,7 +53,7 @@ class Run:
 def of(run: Run) -> Iterable[Output]:
     """The works, the grid of samples first. The model is the one that was nearest to the set."""
     maker = copy.deepcopy(run.pair.average)
-    maker.load_state_dict(run.best)
+    maker.load_state_dict(run.best.maker)
     grid = samples.shown(maker, run.config, run.params.seed)
     report = run.evaluation.report(maker, run.pulse)
     figures = _figures(run, report)
@@ -70,9 +70,9 @@ def of(run: Run) -> Iterable[Output]:
 def snapshot(run: Run, of: Snapshot) -> Output | None:
     """A model of a run that goes on; its name tells the step."""
     if of == "now":
-        step, maker = run.step, run.pair.average.state_dict()
-        measured = [point for point in run.evaluation.curve if point.step == step]
-        return _model(run, f"model-step-{step}", maker, step, *measured[-1:])
+        measured = [point for point in run.evaluation.curve if point.step == run.step]
+        name = f"model-step-{run.step}"
+        return _model(run, name, run.pair.shown(), run.step, *measured[-1:])
     best = run.evaluation.best
     if best is None:
         return None
@@ -82,7 +82,7 @@ def snapshot(run: Run, of: Snapshot) -> Output | None:
 def _model(
     run: Run,
     name: str,
-    maker: Mapping[str, Tensor],
+    shown: Shown,
     step: int,
     measured: Point | None = None,
 ) -> Output:
@@ -96,7 +96,7 @@ def _model(
     }
     path = run.inputs.place(f"{name}.safetensors")
     config = replace(run.config, origin=origin)
-    save_model(path, config, maker, run.pair.judge.state_dict())
+    save_model(path, config, shown.maker, shown.judge)
     return Output("model", path.name, path, media.MODEL)
 
 

@@ -19,7 +19,7 @@ from engines.gan_training.config import (
     ModelError,
     read_config,
 )
-from engines.gan_training.layers import Convolution, GrownConvolution
+from engines.gan_training.layers import Convolution, GrownConvolution, SpectralConvolution
 from engines.gan_training.model_file import load_model, save_model
 from engines.gan_training.networks import (
     build_discriminator,
@@ -117,6 +117,13 @@ def test_small_maps_give_the_same_as_matrices_up_to_the_gradient_of_a_gradient(
     monkeypatch.setattr(matrices, "SMALL", 0)
     by_library = outcome()
     torch.testing.assert_close(by_product, by_library)
+
+
+def test_a_new_kernel_is_divided_by_what_is_nearly_its_largest_singular_value() -> None:
+    layer = SpectralConvolution(16, 24, 3, 1, 1)
+    draw_weights(layer, state.generator(0, "weights", 0))
+    wanted = torch.linalg.matrix_norm(layer.weight.flatten(1), ord=2)
+    assert torch.isclose(layer._scale(), wanted, rtol=0.03)
 
 
 def test_first_weights_follow_from_the_seed_alone() -> None:

@@ -159,6 +159,16 @@ def test_other_styles_than_the_models_get_a_new_style_head(trained: dict[str, Pa
     assert engine.pair.judge.state_dict()["heads.style.weight"].shape[0] == 2
 
 
+def test_the_head_that_tells_styles_apart_knows_those_that_it_had(trained: dict[str, Path]) -> None:
+    files = {MODEL: trained["labelled"], tiny.SET: art.pack(4, styles=("dots", "ink"))}
+    engine = training(files, init_from=MODEL, conditional=True, innovation=1.0)
+    model = load_model(trained["labelled"])
+    assert model.discriminator is not None
+    at = [model.config.labels.index(label) for label in engine.config.labels]
+    for name in ("heads.style.weight", "heads.style.bias"):
+        assert torch.equal(engine.pair.judge.state_dict()[name], model.discriminator[name][at])
+
+
 @pytest.mark.parametrize("changes", [{"innovation": 1.0}, {"conditional": True}])
 def test_what_needs_labels_says_so(changes: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="fewer than two labels") as refused:

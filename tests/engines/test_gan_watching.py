@@ -273,7 +273,8 @@ def test_the_outputs_are_what_was_best_and_say_what_was_measured(tmp_path: Path)
     assert parts["product"] == pytest.approx(product)
     model = load_model(tmp_path / "model.safetensors")
     assert model.config.origin["steps"] == best["step"]
-    assert all(torch.equal(engine.best[name], model.generator[name]) for name in engine.best)
+    best_maker = engine.best.maker
+    assert all(torch.equal(best_maker[name], model.generator[name]) for name in best_maker)
 
 
 @pytest.mark.parametrize(("begun_from", "words"), [(None, "noise"), (MODEL, "the model")])
@@ -329,6 +330,31 @@ def test_a_fine_tuning_that_comes_no_nearer_delivers_what_it_began_from_and_says
         delivered = load_model(tmp_path / name)
         assert delivered.config.origin["steps"] == 0
         assert all(torch.equal(begun[key], delivered.generator[key]) for key in begun)
+
+
+def test_the_best_comes_with_the_judge_of_its_own_step_also_after_a_stop(tmp_path: Path) -> None:
+    inputs = Inputs({tiny.SET: art.pack(2)}, tiny.SAMPLES, scratch=tmp_path)
+    engine, resumed = (GanTraining(params_with(kid_every=1), inputs, CPU) for _ in range(2))
+    tiny.run_to(engine, 1)
+    then = {name: value.clone() for name, value in engine.pair.judge.state_dict().items()}
+    near = engine.evaluation.curve[1]._replace(value=-9.0)
+    engine.evaluation.restore({"curve": [near], "best": near})
+    tiny.run_to(engine, 2)
+    resumed.load_state(engine.state())
+    tiny.run_to(resumed, 3)
+    assert resumed.best_step == 1
+    list(resumed.outputs())
+    judge = load_model(tmp_path / "model.safetensors").discriminator
+    assert judge is not None
+    assert all(torch.equal(judge[name], then[name]) for name in then)
+    weight = "blocks.0.0.weight"
+    assert not torch.equal(judge[weight], resumed.pair.judge.state_dict()[weight])
+    # As an earlier version left it: with the judge of now alone.
+    state = engine.state()
+    for name in [name for name in state.tensors if name.startswith("best_judge.")]:
+        del state.tensors[name]
+    resumed.load_state(state)
+    assert torch.equal(resumed.best.judge[weight], engine.pair.judge.state_dict()[weight])
 
 
 def test_noise_is_never_the_best_however_near_it_was_and_that_is_said() -> None:
