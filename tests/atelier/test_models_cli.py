@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from atelier.client import Studio
+from atelier.problems import ProblemError
 from engines import pictures
 from tests.atelier.conftest import Cli
 from tests.engines.models import STYLES, write_model
@@ -55,17 +57,15 @@ def test_a_model_from_its_file_to_its_pictures_and_away(
     assert cli("models", "show", model).status != 0
 
 
-def test_what_does_not_fit_ends_the_job_with_words_that_name_what_does(
+def test_what_does_not_fit_is_refused_with_words_that_name_what_does(
     studio: Studio, tmp_path: Path
 ) -> None:
     path = write_model(tmp_path / "dots.safetensors", labels=STYLES, conditional=True)
     model = studio.add_model(path)["id"]
-    made = studio.submit("gan_sampling", {"model": model, "label": "impressionism"})
-    *_, job = studio.watch(made["id"])
-    assert (job["status"], job["reason"]) == ("failed", "bad_input")
-    assert job["error"] is not None
-    assert job["error"]["pointer"] in ("/label", "/params/label")
-    assert "dots, waves, ink" in job["error"]["detail"]
+    with pytest.raises(ProblemError, match="dots, waves, ink") as refused:
+        studio.submit("gan_sampling", {"model": model, "label": "impressionism"})
+    assert [error["pointer"] for error in refused.value.errors] == ["/params/label"]
+    assert studio.model(model)["used_by"] == []
 
 
 def test_a_file_that_is_no_model_is_refused_in_words(cli: Cli, photo: Path) -> None:
