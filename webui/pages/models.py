@@ -85,10 +85,10 @@ def _shown(model_id: str, refused: RefusedError | None = None) -> str:
     with studio().database.begin() as session:
         row = trained.get(session, owner_id(), reading.id_of(model_id))
         (found,) = trained.with_lineage(session, [row])
-        card = shelf.ModelCard(found)
-        return render_template(
-            "model.html", card=card, statuses=cards.STATUS_WORDS, **_trouble(refused)
-        )
+    card = shelf.ModelCard(found)
+    return render_template(
+        "model.html", card=card, statuses=cards.STATUS_WORDS, **_trouble(refused)
+    )
 
 
 def _trouble(refused: RefusedError | None) -> dict[str, Any]:
