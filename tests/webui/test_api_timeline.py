@@ -11,7 +11,6 @@ from engines.gan_training.figures import NEARNESS
 from engines.registry import KINDS
 from jobs import lease
 from jobs.lease import Claim
-from jobs.models import Job
 from jobs.records import frames
 from jobs.records.frames import Shown
 from jobs.records.series import Column
@@ -86,10 +85,12 @@ def test_figures_by_name_and_range_of_steps(caller: Caller, claim: Claim) -> Non
     assert (unmeasured["name"], unmeasured["points"]) == ("fid", [])
 
 
-def test_a_figure_has_its_interval_beside_each_of_its_points(caller: Caller, claim: Claim) -> None:
+def test_a_figure_has_its_interval_beside_each_of_its_points(
+    caller: Caller, claim: Claim, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Not in the job's row: what is counted of jobs would no longer be what there is.
+    monkeypatch.setitem(KINDS, "style_transfer", KINDS["gan_training"])
     with caller.quiet.database.begin() as session:
-        job = session.get_one(Job, claim.hold.job_id)
-        job.kind = "gan_training"
         columns = {name: Column() for name in ("kid", NEARNESS.low, NEARNESS.high)}
         for step, told in ((STEPS + 100, (8.0,)), (STEPS + 200, (4.0, 3.0, 6.0))):
             for column, figure in zip(columns.values(), told, strict=False):

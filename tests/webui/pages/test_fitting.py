@@ -20,7 +20,7 @@ from tests.webui.pages.conftest import Visitor
 from webui.studio import Studio
 from webui.texts import LANGUAGE_COOKIE
 
-SHA256 = "ab" * 32
+SHA256 = "fd" * 32
 
 
 @pytest.fixture
