@@ -15,7 +15,7 @@ _STRETCHED = Window(side=4, stride=2, padding=1)
 
 
 class Convolution(nn.Conv2d):
-    """A convolution of square maps; where that is faster, as a product of matrices."""
+    """A convolution of square maps, in the form in which it is fastest where they lie."""
 
     @property
     def window(self) -> Window:
@@ -27,6 +27,8 @@ class Convolution(nn.Conv2d):
         return self._with(self.weight, features)
 
     def _with(self, kernel: Tensor, features: Tensor) -> Tensor:
+        if matrices.few(features, self.window):
+            return matrices.by_fours(features, kernel, self.bias)
         side = self.window.outputs(features.shape[-1])
         if not matrices.pays(features, side):
             made: Tensor = self._conv_forward(features, kernel, self.bias)
