@@ -27,7 +27,7 @@ class Convolution(nn.Conv2d):
         return self._with(self.weight, features)
 
     def _with(self, kernel: Tensor, features: Tensor) -> Tensor:
-        if matrices.few(features, self.window):
+        if self.window == matrices.HALVING and matrices.few(features, self.in_channels):
             return matrices.by_fours(features, kernel, self.bias)
         side = self.window.outputs(features.shape[-1])
         if not matrices.pays(features, side):
@@ -35,9 +35,8 @@ class Convolution(nn.Conv2d):
             return made
         patches = matrices.gathered(features, self.window)
         # The kernels lie channels_last, tap by tap, as the patches do: no copy.
-        taps = kernel.permute(0, 2, 3, 1).reshape(self.out_channels, -1).t()
-        rows = patches @ taps if self.bias is None else torch.addmm(self.bias, patches, taps)
-        return rows.view(-1, side, side, self.out_channels).permute(0, 3, 1, 2)
+        taps = kernel.permute(0, 2, 3, 1).reshape(self.out_channels, -1)
+        return matrices.product(patches, taps, self.bias, side)
 
 
 class GrownConvolution(nn.Module):
@@ -62,7 +61,10 @@ class GrownConvolution(nn.Module):
         if matrices.pays(features, features.shape[-1]):
             return self._small(features)
         kernel = torch.einsum("ma,nb,oiab->iomn", self.stretch, self.stretch, self.weight)
-        return functional.conv_transpose2d(features, kernel, self.bias, stride=2, padding=1)
+        if not matrices.few(features, len(self.weight)):
+            return functional.conv_transpose2d(features, kernel, self.bias, stride=2, padding=1)
+        grown = matrices.grown_by_fours(features, kernel.transpose(0, 1))
+        return grown if self.bias is None else grown + self.bias[:, None, None]
 
     def _small(self, features: Tensor) -> Tensor:
         n, inputs, side, _ = features.shape

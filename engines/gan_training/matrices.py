@@ -23,6 +23,10 @@ FEW = 4
 """Maps of at most so many channels are taken by fours."""
 
 HALVING = (4, 2, 1)
+CORNERS = ((0, 0), (0, 1), (1, 0), (1, 1))
+OF_FOUR = ((3, 1), (2, 0))
+"""Of a transposed kernel's taps, those that make the first of two pixels from the position before
+and its own, and those that make the second."""
 
 
 class Window(NamedTuple):
@@ -56,10 +60,10 @@ def pays(features: Tensor, side: int) -> bool:
     return small and features.device.type == "cpu"
 
 
-def few(features: Tensor, window: Window) -> bool:
-    """Whether a convolution of (N, C, H, H) is better done :func:`by_fours`."""
-    halves = window == HALVING and features.shape[1] <= FEW
-    return halves and features.device.type == "cpu"
+def few(features: Tensor, channels: int) -> bool:
+    """Whether a convolution between maps one of which has so few ``channels`` is better done by
+    fours where ``features`` lie."""
+    return channels <= FEW and features.device.type == "cpu"
 
 
 def by_fours(features: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:
@@ -74,6 +78,43 @@ def by_fours(features: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:
     parts = kernel.reshape(-1, channels, 2, 2, 2, 2).permute(0, 3, 5, 1, 2, 4)
     smaller = parts.reshape(-1, 4 * channels, 2, 2)
     return functional.conv2d(taken, smaller.contiguous(memory_format=torch.channels_last), bias)
+
+
+def grown_by_fours(features: Tensor, kernel: Tensor) -> Tensor:
+    """The transposed convolution of (N, I, H, H) with a ``kernel`` (O, I, 4, 4) whose stride is 2
+    and padding 1, to (N, O, 2 H, 2 H): its pixels are made four at a time, with a 2x2 kernel."""
+    outputs, inputs = kernel.shape[:2]
+    places = kernel.new_tensor(OF_FOUR).long()
+    parts = kernel[:, :, places][..., places].permute(2, 4, 0, 1, 3, 5)
+    smaller = parts.reshape(4 * outputs, inputs, 2, 2).contiguous(memory_format=torch.channels_last)
+    made: Tensor = _Spread.apply(functional.conv2d(features, smaller, padding=1))
+    return made
+
+
+class _Spread(torch.autograd.Function):
+    """(N, 4 O, H + 1, H + 1) to (N, O, 2 H, 2 H): of its four pixels a position has the first, its
+    neighbours have the others."""
+
+    @staticmethod
+    def forward(ctx: Any, fours: Tensor) -> Tensor:
+        n, channels, side, _ = fours.shape
+        half, parts = side - 1, fours.permute(0, 2, 3, 1).reshape(n, side, side, 2, 2, -1)
+        made = fours.new_empty(n, half, 2, half, 2, channels // 4)
+        for row, column in CORNERS:
+            there = parts[:, row : row + half, column : column + half, row, column]
+            made[:, :, row, :, column] = there
+        return made.view(n, 2 * half, 2 * half, -1).permute(0, 3, 1, 2)
+
+    @staticmethod
+    def backward(ctx: Any, slopes: Tensor) -> Tensor:
+        n, channels, side, _ = slopes.shape
+        half = side // 2
+        parts = slopes.permute(0, 2, 3, 1).reshape(n, half, 2, half, 2, channels)
+        made = slopes.new_zeros(n, half + 1, half + 1, 2, 2, channels)
+        for row, column in CORNERS:
+            there = made[:, row : row + half, column : column + half, row, column]
+            there += parts[:, :, row, :, column]
+        return made.view(n, half + 1, half + 1, -1).permute(0, 3, 1, 2)
 
 
 def gathered(features: Tensor, window: Window) -> Tensor:
@@ -93,6 +134,41 @@ def scattered(patches: Tensor, shape: torch.Size, window: Window) -> Tensor:
         return patches.view(n, side, side, channels).permute(0, 3, 1, 2)
     made: Tensor = _Scatter.apply(patches, shape, window)
     return made
+
+
+def product(patches: Tensor, taps: Tensor, bias: Tensor | None, side: int) -> Tensor:
+    """Patches (N * h * h, k * k * C), seen by ``taps`` (O, k * k * C), as maps (N, O, h, h) of
+    ``side`` h that lie channels_last."""
+    made: Tensor = _Product.apply(patches, taps, bias, side)
+    return made
+
+
+class _Product(torch.autograd.Function):
+    """Its maps are no view of a matrix: what changes them in place would copy them first."""
+
+    @staticmethod
+    def forward(ctx: Any, patches: Tensor, taps: Tensor, bias: Tensor | None, side: int) -> Tensor:
+        ctx.save_for_backward(patches, taps)
+        ctx.biased = bias is not None
+        n, outputs = len(patches) // side**2, len(taps)
+        made = torch.empty(
+            (n, outputs, side, side),
+            dtype=patches.dtype,
+            device=patches.device,
+            memory_format=torch.channels_last,
+        )
+        rows = made.permute(0, 2, 3, 1).view(-1, outputs)
+        if bias is None:
+            torch.mm(patches, taps.t(), out=rows)
+        else:
+            torch.addmm(bias, patches, taps.t(), out=rows)
+        return made
+
+    @staticmethod
+    def backward(ctx: Any, slopes: Tensor) -> tuple[Tensor, Tensor, Tensor | None, None]:
+        patches, taps = ctx.saved_tensors
+        rows = slopes.permute(0, 2, 3, 1).reshape(len(patches), -1)
+        return rows @ taps, rows.t() @ patches, rows.sum(0) if ctx.biased else None, None
 
 
 class _Gather(torch.autograd.Function):

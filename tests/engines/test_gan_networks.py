@@ -119,14 +119,19 @@ def test_small_maps_give_the_same_as_matrices_up_to_the_gradient_of_a_gradient(
     torch.testing.assert_close(by_product, by_library)
 
 
-def test_pictures_taken_by_fours_give_the_same_up_to_the_gradient_of_a_gradient(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("layer", "channels"),
+    [(Convolution(3, 5, 4, 2, 1), 3), (GrownConvolution(6, 3, bias=True), 6)],
+    ids=["taken", "made"],
+)
+def test_pictures_taken_and_made_by_fours_are_the_same_up_to_the_gradient_of_a_gradient(
+    layer: Convolution | GrownConvolution, channels: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    layer = Convolution(3, 5, 4, 2, 1).double().to(memory_format=torch.channels_last)
+    layer = layer.double().to(memory_format=torch.channels_last)
     draw_weights(layer, state.generator(0, "weights", 0))
     assert layer.bias is not None
     layer.bias.data.fill_(0.5)
-    pictures = torch.rand(2, 3, 8, 8, generator=state.generator(0, "pictures", 0)).double()
+    pictures = torch.rand(2, channels, 8, 8, generator=state.generator(0, "pictures", 0)).double()
 
     def outcome() -> tuple[torch.Tensor, ...]:
         seen = pictures.clone().requires_grad_()
@@ -134,7 +139,7 @@ def test_pictures_taken_by_fours_give_the_same_up_to_the_gradient_of_a_gradient(
         (slope,) = torch.autograd.grad(made.square().sum(), seen, create_graph=True)
         return made, slope, *torch.autograd.grad(slope.square().sum(), [*layer.parameters()])
 
-    assert matrices.few(pictures, layer.window)
+    assert matrices.few(pictures, 3)
     by_fours = outcome()
     monkeypatch.setattr(matrices, "FEW", 0)
     torch.testing.assert_close(by_fours, outcome())
