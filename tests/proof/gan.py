@@ -226,13 +226,17 @@ def transferred(seed: int) -> tuple[Run, Run]:
 
 def transfer() -> list[str]:
     """Whether a model of some styles helps with the others."""
-    rows, won = [], []
-    for seed in SEEDS:
+    rows, found = [], []
+    for seed in (*SEEDS, *OTHERS):
         scratch, begun = (run.result() for run in transferred(seed))
         last = [report["kid"][-1] for report in (scratch, begun)]
-        won.append(last[1]["value"] < last[0]["value"])
+        found.append([point["value"] for point in last])
         shown = " | ".join(f"{p['value']:.3f} ({p['low']:.3f} to {p['high']:.3f})" for p in last)
         rows.append(f"| {seed} | {shown} |")
+    of_proof, of_all = (
+        [mean(values) for values in zip(*some, strict=True)]
+        for some in (found[: len(SEEDS)], found)
+    )
     return [
         "## Transfer",
         "",
@@ -243,8 +247,12 @@ def transfer() -> list[str]:
         "| seed | from scratch | from the model |",
         "|---:|---|---|",
         *rows,
+        f"| mean of {SEEDS} | {of_proof[0]:.3f} | {of_proof[1]:.3f} |",
+        f"| mean of all | {of_all[0]:.3f} | {of_all[1]:.3f} |",
         "",
-        f"Transfer is nearer: {', '.join(map(_verdict, won))}.",
+        f"Transfer is nearer in the mean of {SEEDS}: {_verdict(of_proof[1] < of_proof[0])}; of all"
+        f" {len(found)}: {_verdict(of_all[1] < of_all[0])}; seed by seed:"
+        f" {', '.join(_verdict(begun < scratch) for scratch, begun in found)}.",
     ]
 
 
