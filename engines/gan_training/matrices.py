@@ -20,9 +20,11 @@ SMALL, WIDE = 4, 256
 laying out the patches costs what the product saves."""
 
 FEW = 4
-"""Maps of at most so many channels are taken by fours."""
+"""Maps of at most so many channels are taken, or made, by fours."""
 
 HALVING = (4, 2, 1)
+"""The window, see :class:`Window`, that can take pixels by fours."""
+
 CORNERS = ((0, 0), (0, 1), (1, 0), (1, 1))
 OF_FOUR = ((3, 1), (2, 0))
 """Of a transposed kernel's taps, those that make the first of two pixels from the position before
@@ -84,7 +86,7 @@ def grown_by_fours(features: Tensor, kernel: Tensor) -> Tensor:
     """The transposed convolution of (N, I, H, H) with a ``kernel`` (O, I, 4, 4) whose stride is 2
     and padding 1, to (N, O, 2 H, 2 H): its pixels are made four at a time, with a 2x2 kernel."""
     outputs, inputs = kernel.shape[:2]
-    places = kernel.new_tensor(OF_FOUR).long()
+    places = torch.tensor(OF_FOUR, device=kernel.device)
     parts = kernel[:, :, places][..., places].permute(2, 4, 0, 1, 3, 5)
     smaller = parts.reshape(4 * outputs, inputs, 2, 2).contiguous(memory_format=torch.channels_last)
     made: Tensor = _Spread.apply(functional.conv2d(features, smaller, padding=1))
