@@ -116,9 +116,13 @@ class Params(BaseModel):
             extra = declared.json_schema_extra
             facts = known.models.get(getattr(self, name)) if _trains(extra) else None
             if facts is not None:
-                kept = facts.settings.items()
-                return {each: value for each, value in kept if each in type(self).model_fields}
+                return self.settled_by(facts)
         return {}
+
+    @classmethod
+    def settled_by(cls, facts: ModelFacts) -> dict[str, Any]:
+        """What a model settles of these parameters, when training goes on from it."""
+        return {name: kept for name, kept in facts.settings.items() if name in cls.model_fields}
 
     def references(self) -> Iterator[Referred]:
         """Every stored input these parameters name, with its JSON pointer."""

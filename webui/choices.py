@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 from flask import url_for
@@ -33,6 +34,8 @@ class Choice:
     title: str
     small: str = ""
     large: str = ""
+    settles: Mapping[str, Any] = field(default_factory=dict)
+    """What it settles of the form's other fields where they are left open, by their names."""
 
 
 def offered(session: Session, owner_id: UUID, form: Filled) -> dict[str, list[Choice]]:
@@ -43,7 +46,7 @@ def offered(session: Session, owner_id: UUID, form: Filled) -> dict[str, list[Ch
             found[known.name] = _datasets(session, owner_id, form.values(known.name))
             continue
         if known.reference == "model":
-            found[known.name] = _models(session, owner_id, form.values(known.name))
+            found[known.name] = _models(session, owner_id, form, known)
             continue
         picked = _files(session, owner_id, form.values(known.name))
         own = _own(session, owner_id, known.reference)
@@ -55,6 +58,15 @@ def offered(session: Session, owner_id: UUID, form: Filled) -> dict[str, list[Ch
     return found
 
 
+def settled(form: Filled, offered: Mapping[str, Sequence[Choice]]) -> Mapping[str, Any]:
+    """What the model that is chosen in ``form`` settles of it."""
+    for name, listed in offered.items():
+        for choice in listed:
+            if choice.settles and choice.value in form.values(name):
+                return choice.settles
+    return {}
+
+
 def of_dataset(row: Dataset) -> Choice:
     """A dataset as a line with its contact sheet; one that is checked still may be chosen."""
     card = SetCard(row)
@@ -64,11 +76,11 @@ def of_dataset(row: Dataset) -> Choice:
     return Choice(str(row.id), f"{row.name}, {count}", card.sheet or "")
 
 
-def of_model(found: ModelCard) -> Choice:
+def of_model(found: ModelCard, settles: Mapping[str, Any]) -> Choice:
     """A model as a line with a picture that it made."""
     picture = found.model.picture
     small = url_for("pages.thumbnail", file_id=picture.id, size=160) if picture else ""
-    return Choice(str(found.model.row.id), found.words, small)
+    return Choice(str(found.model.row.id), found.words, small, settles=settles)
 
 
 def of_sample(sample: samples.Sample) -> Choice:
@@ -117,10 +129,14 @@ def _own(session: Session, owner_id: UUID, reference: str) -> list[File]:
     return list(newest.values())
 
 
-def _models(session: Session, owner_id: UUID, values: Iterable[str]) -> list[Choice]:
+def _models(session: Session, owner_id: UUID, form: Filled, known: Field) -> list[Choice]:
     """The chosen ones first, then the newest."""
-    ids = [found for found in map(_id_or_none, values) if found is not None]
-    return list(map(of_model, chosen_and_newest(session, owner_id, ids, MODELS_SHOWN)))
+    ids = [found for found in map(_id_or_none, form.values(known.name)) if found is not None]
+    settled_by = form.kind.params.settled_by
+    return [
+        of_model(card, settled_by(card.facts) if known.trains and card.facts else {})
+        for card in chosen_and_newest(session, owner_id, ids, MODELS_SHOWN)
+    ]
 
 
 def _datasets(session: Session, owner_id: UUID, values: Iterable[str]) -> list[Choice]:

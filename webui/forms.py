@@ -77,11 +77,23 @@ class Field:
         return known and float(self.high or 0) - float(self.low or 0) <= 100_000
 
     @property
+    def open(self) -> bool:
+        """Whether nothing may be chosen here, because something else fills it in."""
+        return self.covered or self.kept or (not self.required and self.default is None)
+
+    @property
     def left_open(self) -> str:
         """What it means to choose nothing here, in the reader's words."""
-        if not self.covered:
-            return _("left open")
-        return _("as the model or the preset says") if self.kept else _("as the preset says")
+        if self.kept and self.covered:
+            return _("as the model or the preset says")
+        if self.kept:
+            return _("as the model says, else {value}").replace("{value}", self.label(self.default))
+        return _("as the preset says") if self.covered else _("left open")
+
+    @property
+    def left_to_the_model(self) -> str:
+        """The same where a model is gone on from: ``{value}`` stands for its value."""
+        return _("as the model says: {value}") if self.kept else self.left_open
 
     def label(self, value: object) -> str:
         """A value in the reader's words."""
@@ -99,11 +111,11 @@ class Field:
 
     def initial(self) -> list[str]:
         """What the control shows before anybody chose; empty where a preset or default fills."""
-        if self.shape == "preset" or (self.shape == "choice" and not self.covered):
+        if self.shape == "preset" or (self.shape == "choice" and not self.open):
             return [] if self.default is None else [str(self.default)]
         if self.shape == "choices":
             return [str(value) for value in self.default or ()]
-        if self.shape == "switch" and not self.covered:
+        if self.shape == "switch" and not self.open:
             return [ON] if self.default else []
         return []
 
@@ -118,6 +130,8 @@ class Filled:
     faults: list[Fault] = field(default_factory=list)
     unfolded: bool = False
     """Whether something behind the fold was chosen for the reader, who should see it."""
+    settled: Mapping[str, Any] = field(default_factory=dict)
+    """What the chosen model settles of what is left open, by name; empty where none is chosen."""
 
     def values(self, name: str) -> list[str]:
         """The raw values of a field."""
@@ -145,9 +159,32 @@ class Filled:
         return self.kind.params.PRESETS
 
     def expected(self, known: Field) -> Any:
-        """The value a field has when it is left open: the chosen preset's, else the default."""
+        """The value a field has when it is left open: the chosen model's, else the chosen preset's,
+        else the default."""
         preset = next((self.value(f.name) for f in self.fields if f.shape == "preset"), "")
-        return self.presets.get(preset, {}).get(known.name, known.default)
+        return {**self.presets.get(preset, {}), **self.settled}.get(known.name, known.default)
+
+    def left_open(self, known: Field) -> str:
+        """What it means to choose nothing in a field, with what is chosen elsewhere."""
+        if known.name not in self.settled:
+            return known.left_open
+        return known.left_to_the_model.replace("{value}", known.label(self.settled[known.name]))
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether a model may be chosen that is gone on from."""
+        return any(known.trains for known in self.fields)
+
+    def in_words(self, values: Mapping[str, Any]) -> dict[str, str]:
+        """Values of fields by name, in the reader's words."""
+        return {f.name: f.label(values[f.name]) for f in self.fields if f.name in values}
+
+    def filled_by(self, preset: str, *, beside_a_model: bool) -> list[Field]:
+        """Which fields the card of a preset names: the main ones that it fills in, or those that it
+        still fills in where a model settles the rest."""
+        values = self.presets.get(preset, {})
+        shown = [f for f in self.fields if f.name in values]
+        return [f for f in shown if (not f.kept if beside_a_model else f.main)]
 
 
 def fields(kind: Kind) -> list[Field]:
@@ -198,7 +235,7 @@ def parameters(form: Filled) -> dict[str, Any]:
     given: dict[str, Any] = {}
     for known in form.fields:
         texts = [text for text in form.values(known.name) if text]
-        if known.shape == "switch" and not known.covered:
+        if known.shape == "switch" and not known.open:
             given[known.name] = ON in texts
         elif known.shape == "switch" and texts:
             given[known.name] = texts[0] == ON

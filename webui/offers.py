@@ -34,6 +34,5 @@ def offers(row: Job, models: Sequence[trained.Trained]) -> list[Offer]:
                 branch = taker.address(model.row.id, job=row.id)
                 found.append(Offer(_("Branch from here"), branch))
             else:
-                address = taker.address(model.row.id, keeping=facts.settings)
-                found.append(Offer(taker.words, address))
+                found.append(Offer(taker.words, taker.address(model.row.id)))
     return found

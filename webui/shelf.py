@@ -83,9 +83,8 @@ class ModelCard:
         """What can be made with it: in words, and the address of the form."""
         if self.facts is None:
             return []
-        id_, keeping = self.model.row.id, self.facts.settings
         found = takers.takers("model", trainable=self.facts.trainable)
-        return [(taker.words, taker.address(id_, keeping=keeping)) for taker in found]
+        return [(taker.words, taker.address(self.model.row.id)) for taker in found]
 
     @property
     def in_use(self) -> bool:

@@ -6,7 +6,6 @@ A reference field says with ``x-action`` what is done with a work there ("Sample
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -31,18 +30,9 @@ class Taker:
         """What is done with the work there."""
         return _(self.field.action or self.kind.title)
 
-    def address(
-        self, id_: UUID, job: UUID | None = None, keeping: Mapping[str, Any] | None = None
-    ) -> str:
-        """The form of the kind with the work in its field, and else the settings of ``job``.
-
-        Where training goes on from the work, the form has the settings it is ``keeping``.
-        """
+    def address(self, id_: UUID, job: UUID | None = None) -> str:
+        """The form of the kind with the work in its field, and else the settings of ``job``."""
         chosen: dict[str, Any] = {self.field.name: str(id_)}
-        if keeping and self.field.trains:
-            known = {field.name for field in forms.fields(self.kind)}
-            texts = {name: forms.ON if value is True else value for name, value in keeping.items()}
-            chosen |= {name: text for name, text in texts.items() if text and name in known}
         if job is not None:
             chosen["from"] = str(job)
         return url_for("pages.new_page", kind_name=self.kind.name, **chosen)

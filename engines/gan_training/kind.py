@@ -89,8 +89,8 @@ class GanTrainingParams(Params):
         None,
         title=N_("Begin from a model"),
         description=N_(
-            "A trained model to go on from. Size, networks and width are the model's where you"
-            " leave them open."
+            "A trained model to go on from. Size, networks, width and whether labels are learned"
+            " are the model's where you leave them open."
         ),
         json_schema_extra={"x-action": N_("Fine-tune from here"), "x-trains": True},
     )

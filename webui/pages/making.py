@@ -121,6 +121,7 @@ def _shown(
 ) -> Response:
     with studio().database.begin() as session:
         offered = choices.offered(session, owner_id(), form)
+        form.settled = choices.settled(form, offered)
         hooks = notices.webhooks(session, owner_id())
         ahead = outlook(session, form.kind)
     page = render_template(

@@ -1,5 +1,6 @@
 // Comfort for forms that work without it: drop and bring pictures at once with their upload's
-// progress, sliders beside numbers, and the chosen preset's values as what an open field means.
+// progress, sliders beside numbers, and what an open field means: the chosen model's value, or the
+// chosen preset's.
 
 import { takeDrops, upload } from "./upload.js";
 
@@ -101,29 +102,36 @@ function addSlider(measure) {
     number.value = Number(slider.value).toFixed(number.step === "1" ? 0 : 2);
   });
   number.addEventListener("input", follow);
-  number.addEventListener("preset", follow);
+  number.addEventListener("filled", follow);
   measure.prepend(slider);
   follow();
 }
 
-function fill(preset) {
-  const values = JSON.parse(preset.dataset.fills);
+// A model that is gone on from outranks the preset, as it does where the job is commissioned.
+function fill() {
+  const preset = form.querySelector("[data-fills]:checked");
+  const model = form.querySelector("[data-settles]:checked");
+  const settled = model ? JSON.parse(model.dataset.settles) : {};
+  const values = { ...(preset ? JSON.parse(preset.dataset.fills) : {}), ...settled };
   for (const number of form.querySelectorAll("[data-default]")) {
     number.placeholder = values[number.name] ?? number.dataset.default;
-    number.dispatchEvent(new Event("preset"));
+    number.dispatchEvent(new Event("filled"));
+  }
+  for (const open of form.querySelectorAll("[data-open]")) {
+    const { open: name, alone, withModel } = open.dataset;
+    open.textContent = name in settled ? withModel.replace("{value}", settled[name]) : alone;
   }
 }
 
 form.classList.add("scripted");
 form.querySelectorAll(".field.reference").forEach(takePictures);
 form.querySelectorAll("[data-slider]").forEach(addSlider);
-for (const preset of form.querySelectorAll("[data-fills]")) {
-  preset.addEventListener("change", () => fill(preset));
-  if (preset.checked) fill(preset);
-}
+form.addEventListener("change", (event) => { if (event.target.type === "radio") fill(); });
+fill();
 form.addEventListener("submit", () => {
   for (const button of form.querySelectorAll("button.main")) button.disabled = true;
 });
 addEventListener("pageshow", () => {
+  fill(); // a browser that goes back chooses again what was chosen
   for (const button of form.querySelectorAll("button.main")) button.disabled = false;
 });

@@ -15,7 +15,7 @@ from sqlalchemy import insert
 from jobs.ids import new_id
 from jobs.models import Blob, Dataset
 from jobs.stored import trained
-from tests.engines.models import write_model
+from tests.engines.models import STYLES, write_model
 from tests.webui.pages.conftest import Visitor
 from webui.studio import Studio
 from webui.texts import LANGUAGE_COOKIE
@@ -33,8 +33,13 @@ def model(parts: Studio, artist: UUID, tmp_path: Path) -> str:
 
 @pytest.fixture
 def dataset(parts: Studio, artist: UUID) -> str:
-    """The id of a set that is checked."""
-    id_, report = new_id(), {"pictures": 10, "labels": {}, "warnings": []}
+    """The id of a set that is checked, of no labels."""
+    return a_set(parts, artist, {})
+
+
+def a_set(parts: Studio, artist: UUID, labels: dict[str, int]) -> str:
+    """The id of a checked set of ten pictures."""
+    id_, report = new_id(), {"pictures": 10, "labels": labels, "warnings": []}
     row = {"id": id_, "owner_id": artist, "name": "art", "state": "ready", "report": report}
     with parts.database.begin() as session:
         session.merge(Blob(sha256=SHA256, size=1))
@@ -118,8 +123,47 @@ def test_a_model_chosen_from_its_page_and_then_another_size_is_said_where_it_was
     tab.locator(f'#field-dataset input[value="{dataset}"]').check()
     tab.get_by_role("radio", name="Fine").check()
     sizes = tab.locator("#field-resolution")
-    expect(sizes.get_by_label("32", exact=True)).to_be_checked()
+    expect(sizes.get_by_label("as the model says: 32", exact=True)).to_be_checked()
     sizes.get_by_text("128", exact=True).click()
     tab.get_by_role("button", name="Make it").click()
     expect(tab.locator("#faults-resolution")).to_contain_text("Set 'Size' to 32")
     expect(sizes.get_by_label("128", exact=True)).to_be_checked()
+
+
+def test_a_model_chosen_by_hand_shows_its_values_instead_of_the_presets_until_it_is_let_go(
+    visitor: Visitor, model: str, dataset: str, window: Callable[..., BrowserContext]
+) -> None:
+    tab = window().new_page()
+    tab.goto(f"/new/gan_training?dataset={dataset}")
+    tab.get_by_role("radio", name="Fine").check()
+    tab.locator("summary", has_text="More").click()
+    card, width = tab.locator(".preset-card", has_text="Fine"), tab.locator("#width")
+    expect(card).to_contain_text("Size 256")
+    expect(width).to_have_attribute("placeholder", "64")
+    tab.locator(f'input[name="init_from"][value="{model}"]').check()
+    expect(tab.locator("#field-resolution")).to_contain_text("as the model says: 32")
+    expect(tab.locator("#architecture option").first).to_have_text("as the model says: dcgan")
+    expect(tab.locator("#conditional option").first).to_have_text("as the model says: no")
+    expect(width).to_have_attribute("placeholder", "4")
+    tab.get_by_role("radio", name="Draft").check()
+    expect(width).to_have_attribute("placeholder", "4")
+    expect(card.get_by_text("Size 256")).to_be_hidden()
+    expect(card.get_by_text("Steps 60000, Batch 8")).to_be_visible()
+    tab.locator('input[name="init_from"][value=""]').check()
+    expect(tab.locator("#field-resolution")).to_contain_text("as the model or the preset says")
+    expect(width).to_have_attribute("placeholder", "32")
+    expect(card.get_by_text("Size 256")).to_be_visible()
+
+
+def test_a_model_of_labels_needs_no_tick_to_go_on_with_them(
+    visitor: Visitor, parts: Studio, artist: UUID, tmp_path: Path
+) -> None:
+    path = write_model(
+        tmp_path / "m", discriminator=True, latent=128, labels=STYLES, conditional=True
+    )
+    given = (parts.database, parts.storage, artist, path, "Styles", parts.settings)
+    labelled = a_set(parts, artist, {"dots": 5, "ink": 5})
+    chosen = str(trained.receive(*given).id)
+    status, page, where = sent(visitor, chosen, labelled, conditional="")
+    assert status == 303, page
+    assert re.search(r"<dt>Learn the labels</dt>\s*<dd>yes", visitor.page(where))

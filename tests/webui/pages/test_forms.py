@@ -137,3 +137,9 @@ def test_an_open_field_shows_what_the_chosen_preset_would_fill_in() -> None:
     form = forms.prefilled(KIND, {"preset": "high"})
     assert form.expected(shape_of("steps")) == 50
     assert form.expected(shape_of("strength")) == 0.5
+
+
+def test_an_open_field_shows_what_the_chosen_model_settles_before_the_preset() -> None:
+    form = forms.prefilled(KIND, {"preset": "high"})
+    form.settled = {"steps": 7}
+    assert form.expected(shape_of("steps")) == 7

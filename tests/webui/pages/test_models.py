@@ -226,7 +226,9 @@ def test_a_job_that_made_a_model_offers_to_go_on_from_it(
     assert re.search(r'name="seed"[^>]*value="77"', branch)
 
 
-def test_fine_tuning_begins_with_the_shape_of_the_model(visitor: Visitor, tmp_path: Path) -> None:
+def test_fine_tuning_leaves_the_shape_to_the_model_and_says_which(
+    visitor: Visitor, tmp_path: Path
+) -> None:
     content = write_model(
         tmp_path / "m", discriminator=True, architecture="light", labels=STYLES, conditional=True
     ).read_bytes()
@@ -234,7 +236,7 @@ def test_fine_tuning_begins_with_the_shape_of_the_model(visitor: Visitor, tmp_pa
     found = re.search(r'href="(/new/gan_training[^"]+)">Fine-tune from here', page)
     assert found
     form = visitor.page(found[1].replace("&amp;", "&"))
-    assert re.search(r'name="resolution" value="32" checked', form)
-    assert re.search(r'name="width"[^>]*value="4"', form)
-    assert re.search(r'<option value="light" selected>', form)
-    assert re.search(r'name="conditional" value="yes"[^>]* checked', form)
+    assert re.search(r'name="resolution" value="" checked>[^/]*>as the model says: 32<', form)
+    assert re.search(r'name="width" value=""\s+placeholder="4"', form)
+    assert re.search(r'data-open="architecture"[^/]*>as the model says: light<', form)
+    assert re.search(r'data-open="conditional"[^/]*>as the model says: yes<', form)
