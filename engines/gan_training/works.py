@@ -64,7 +64,7 @@ def of(run: Run) -> Iterable[Output]:
     path = run.inputs.place("report.json")
     path.write_text(json.dumps(figures, indent=1, allow_nan=False))
     yield Output("report", path.name, path, "application/json")
-    yield _events(run, grid)
+    yield _events(run, ("samples", figures["best_step"], grid))
 
 
 def snapshot(run: Run, of: Snapshot) -> Output | None:
@@ -153,7 +153,7 @@ def _pairs(run: Run, maker: nn.Module, report: Report) -> Image.Image:
     return drawing.pairs(made, near, captions)
 
 
-def _events(run: Run, grid: Image.Image) -> Output:
+def _events(run: Run, picture: tuple[str, int, Image.Image]) -> Output:
     path = run.inputs.place("events.out.tfevents.0.atelier")
     steps, kid = run.history.steps(), run.evaluation.curve
     scalars = [
@@ -162,5 +162,5 @@ def _events(run: Run, grid: Image.Image) -> Output:
     told = [point.figures() for point in kid]
     measured_at = [point.step for point in kid]
     scalars += [(name, measured_at, [each[name] for each in told]) for name in told[0]]
-    events.write(path, scalars, ("samples", run.params.steps, grid))
+    events.write(path, scalars, picture)
     return Output("report", path.name, path, "application/octet-stream")

@@ -10,7 +10,11 @@ from typing import Any
 
 from PIL import Image
 
+from engines.engine import Inputs
 from engines.gan_training import events
+from engines.gan_training.engine import GanTraining
+from tests.engines import art, tiny
+from tests.engines.trainings import CPU, params_with
 
 
 def test_the_checksum_is_crc32c() -> None:
@@ -22,12 +26,10 @@ def test_curves_and_the_picture_come_back_with_their_steps(tmp_path: Path) -> No
     path = tmp_path / "events"
     picture = Image.new("RGB", (20, 10), "teal")
     events.write(path, [("kid", [0, 300], [0.5, 0.25])], ("samples", 300, picture))
-    first, *others = list(_records(path.read_bytes()))
+    first = next(_records(path.read_bytes()))
     assert dict(_fields(first))[3] == b"brain.Event:2"
     seen = []
-    for record in others:
-        event = dict(_fields(record))
-        value = dict(_fields(dict(_fields(event[5]))[1]))
+    for event, value in _values(path):
         seen.append((event.get(2, 0), value[1]))
         if value[1] == b"samples":
             drawn = dict(_fields(value[4]))
@@ -36,6 +38,26 @@ def test_curves_and_the_picture_come_back_with_their_steps(tmp_path: Path) -> No
         else:
             assert struct.unpack("<f", value[2])[0] in (0.5, 0.25)
     assert seen == [(0, b"kid"), (300, b"kid"), (300, b"samples")]
+
+
+def test_the_picture_stands_at_the_step_of_the_model_that_drew_it(tmp_path: Path) -> None:
+    inputs = Inputs({tiny.SET: art.pack(2)}, tiny.SAMPLES, scratch=tmp_path)
+    engine = GanTraining(params_with(kid_every=1), inputs, CPU)
+    tiny.run_to(engine, 1)
+    near = engine.evaluation.curve[1]._replace(value=-9.0)
+    engine.evaluation.restore({"curve": [near], "best": near})
+    tiny.run_to(engine, 3)
+    (path,) = (each.content for each in engine.outputs() if "tfevents" in each.name)
+    assert isinstance(path, Path)
+    at = [event.get(2, 0) for event, value in _values(path) if value[1] == b"samples"]
+    assert at == [engine.best_step] == [1]
+
+
+def _values(path: Path) -> Iterator[tuple[dict[int, Any], dict[int, Any]]]:
+    """Each event with what it tells."""
+    for record in list(_records(path.read_bytes()))[1:]:
+        event = dict(_fields(record))
+        yield event, dict(_fields(dict(_fields(event[5]))[1]))
 
 
 def _records(content: bytes) -> Iterator[bytes]:
