@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import heapq
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -128,8 +130,28 @@ def place(session: Session, job: Job) -> Place | None:
 
 
 def wait_seconds(session: Session, resource: str, position: int) -> float | None:
-    """Seconds until a slot is free for whoever stands at ``position`` of a queue: recent run times,
-    shared among the slots; None when that is not known, as while the queue is closed."""
+    """Seconds until a slot is free for whoever stands at ``position`` of a queue: running jobs as
+    they tell of themselves, others as recent runs; None when that is not known, as while the queue
+    is closed."""
+    slots = session.execute(
+        select(func.count())
+        .select_from(Slot)
+        .where(Slot.resource == resource, Slot.beat_at > func.now() - SLOT_SILENCE)
+    ).scalar_one()
+    is_open = session.execute(select(closures.is_open(resource))).scalar_one()
+    if not slots or not is_open:
+        return None
+    usual = _usual_seconds(session, resource)
+    free_in = [*_remaining(session, resource, usual)]
+    free_in += [0.0] * (slots - len(free_in))
+    heapq.heapify(free_in)
+    for _ in range(position - 1):
+        heapq.heapreplace(free_in, free_in[0] + usual)
+    return free_in[0] if math.isfinite(free_in[0]) else None
+
+
+def _usual_seconds(session: Session, resource: str) -> float:
+    """The mean of recent runs; infinite where none has ended yet."""
     recent = (
         select(Job.run_seconds)
         .where(Job.resource == resource, Job.state == str(State.SUCCEEDED))
@@ -138,21 +160,15 @@ def wait_seconds(session: Session, resource: str, position: int) -> float | None
         .subquery()
     )
     mean = session.execute(select(func.avg(recent.c.run_seconds))).scalar_one()
-    slots = session.execute(
-        select(func.count())
-        .select_from(Slot)
-        .where(Slot.resource == resource, Slot.beat_at > func.now() - SLOT_SILENCE)
-    ).scalar_one()
-    running = session.execute(
-        select(func.count())
-        .select_from(Job)
-        .where(Job.resource == resource, Job.state == str(State.RUNNING))
-    ).scalar_one()
-    is_open = session.execute(select(closures.is_open(resource))).scalar_one()
-    if mean is None or not slots or not is_open:
-        return None
-    # A running job is on average half done.
-    return float(mean) * max(0.0, position - 1 + running / 2 - max(0, slots - running)) / slots
+    return math.inf if mean is None else float(mean)
+
+
+def _remaining(session: Session, resource: str, usual: float) -> Iterator[float]:
+    """Seconds that each running job still takes; one that does not tell yet is half done."""
+    left = Job.progress["seconds_left"].as_float()
+    running = select(left).where(Job.resource == resource, Job.state == str(State.RUNNING))
+    for seconds in session.scalars(running):
+        yield usual / 2 if seconds is None else seconds
 
 
 def filtered(query: Select[Job], wanted: Filter) -> Select[Job]:

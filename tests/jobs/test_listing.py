@@ -1,0 +1,74 @@
+"""When a waiting job is expected to begin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from sqlalchemy import update
+
+from jobs import lease, listing, slots
+from jobs.database import Database
+from jobs.models import Job
+from jobs.states import State
+from tests.commissions import Studio
+from tests.jobs.test_lease import claimed, order
+
+
+def running(person: Studio, seconds_left: Sequence[float | None]) -> None:
+    """As many slots, each with a job that tells how long it still takes."""
+    for number, seconds in enumerate(seconds_left):
+        with person.database.begin() as session:
+            name = f"cpu:{number}@test"
+            slots.register(
+                session, name, machine="test", resource="cpu", device="cpu", standby=True
+            )
+        order(person)
+        hold = claimed(person.database).hold
+        with person.database.begin() as session:
+            lease.report_progress(session, hold, {"seconds_left": seconds})
+
+
+def ended(person: Studio, seconds: float) -> None:
+    """A job that took so long."""
+    values = {"state": str(State.SUCCEEDED), "run_seconds": seconds}
+    with person.database.begin() as session:
+        session.execute(update(Job).where(Job.id == order(person)).values(values))
+
+
+def eta(database: Database, position: int) -> float | None:
+    """Seconds until the job at a position begins."""
+    with database.begin() as session:
+        return listing.wait_seconds(session, "cpu", position)
+
+
+@pytest.mark.parametrize(
+    ("left", "expected"),
+    [
+        ([900.0], [900.0, 910.0, 920.0]),
+        ([900.0, 36_000.0], [900.0, 910.0]),
+        ([None], [5.0, 15.0]),
+        ([], [None]),
+    ],
+)
+def test_a_waiting_job_is_told_when_the_running_ones_end_by_their_own_account(
+    ada: Studio, left: list[float | None], expected: list[float | None]
+) -> None:
+    running(ada, left)
+    ended(ada, 10.0)
+    assert [eta(ada.database, 1 + number) for number in range(len(expected))] == expected
+
+
+def test_the_next_is_told_though_no_job_has_ended_here_yet(ada: Studio) -> None:
+    running(ada, [900.0])
+    assert (eta(ada.database, 1), eta(ada.database, 2)) == (900.0, None)
+
+
+def test_an_idle_slot_waits_for_nobody(ada: Studio) -> None:
+    running(ada, [900.0])
+    with ada.database.begin() as session:
+        slots.register(
+            session, "cpu:9@test", machine="test", resource="cpu", device="cpu", standby=True
+        )
+    ended(ada, 10.0)
+    assert (eta(ada.database, 1), eta(ada.database, 2)) == (0.0, 10.0)
