@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from engines.gan_training import matrices
@@ -77,6 +80,41 @@ class GrownConvolution(nn.Module):
         shape = torch.Size((n, outputs, 2 * side, 2 * side))
         grown = matrices.scattered(patches, shape, _STRETCHED)
         return grown if self.bias is None else grown + self.bias[:, None, None]
+
+
+class Gate(nn.Module):
+    """Half of the channels let through as far as the other half opens (GLU, Dauphin et al. 2017):
+    (N, 2 C, H, W) to (N, C, H, W)."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """The first half times the sigmoid of the second."""
+        if features.device.type != "cpu":
+            return functional.glu(features, dim=1)
+        made: Tensor = _Gated.apply(features)
+        return made
+
+
+class _Gated(torch.autograd.Function):
+    """On processors the gradient of PyTorch's own is always contiguous: writing it there, and a
+    batch norm that reads it beside channels_last maps, took a quarter of a step."""
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor) -> Tensor:
+        ctx.save_for_backward(features)
+        return functional.glu(features, dim=1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, slopes: Tensor) -> Tensor:
+        (features,) = ctx.saved_tensors
+        let, gate = features.chunk(2, dim=1)
+        made = torch.empty_like(features)
+        of_let, of_gate = made.chunk(2, dim=1)
+        # In place, as the maps are the largest that there are.
+        torch.sigmoid(gate, out=of_gate)
+        torch.mul(slopes, of_gate, out=of_let)
+        of_gate.neg_().add_(1).mul_(of_let).mul_(let)
+        return made
 
 
 class SpectralConvolution(Convolution):

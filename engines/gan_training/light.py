@@ -18,6 +18,7 @@ from engines.gan_training.config import ModelConfig
 from engines.gan_training.dcgan import channels as judging_channels
 from engines.gan_training.judgement import Judgement
 from engines.gan_training.layers import (
+    Gate,
     GrownConvolution,
     Heads,
     SkipExcitation,
@@ -49,13 +50,13 @@ class Generator(nn.Module):
         self._first = 2 * channels(config, 4)
         length = config.latent + (StyleInput.LENGTH if config.conditional else 0)
         self.begin = nn.Linear(length, 16 * self._first, bias=False)
-        self.gate = nn.Sequential(nn.BatchNorm2d(self._first), nn.GLU(dim=1))
+        self.gate = nn.Sequential(nn.BatchNorm2d(self._first), Gate())
         self.blocks, self.excited = nn.ModuleDict(), nn.ModuleDict()
         side = 4
         while (side := side * 2) <= config.resolution:
             narrow, wide = channels(config, side // 2), channels(config, side)
             self.blocks[str(side)] = nn.Sequential(
-                GrownConvolution(narrow, 2 * wide), nn.BatchNorm2d(2 * wide), nn.GLU(dim=1)
+                GrownConvolution(narrow, 2 * wide), nn.BatchNorm2d(2 * wide), Gate()
             )
             if side // EXCITED >= 4:
                 small = channels(config, side // EXCITED)
@@ -166,6 +167,6 @@ def _decoder(inputs: int, side: int) -> nn.Module:
     layers, wide = [], inputs
     for _ in range((side // 8).bit_length() - 1):
         narrow = max(8, wide // 2)
-        layers += [GrownConvolution(wide, 2 * narrow), nn.BatchNorm2d(2 * narrow), nn.GLU(dim=1)]
+        layers += [GrownConvolution(wide, 2 * narrow), nn.BatchNorm2d(2 * narrow), Gate()]
         wide = narrow
     return cast(nn.Module, nn.Sequential(*layers, nn.Conv2d(wide, 3, 3, padding=1), nn.Tanh()))

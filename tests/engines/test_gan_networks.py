@@ -19,7 +19,12 @@ from engines.gan_training.config import (
     ModelError,
     read_config,
 )
-from engines.gan_training.layers import Convolution, GrownConvolution, SpectralConvolution
+from engines.gan_training.layers import (
+    Convolution,
+    Gate,
+    GrownConvolution,
+    SpectralConvolution,
+)
 from engines.gan_training.model_file import load_model, save_model
 from engines.gan_training.networks import (
     build_discriminator,
@@ -143,6 +148,20 @@ def test_pictures_taken_and_made_by_fours_are_the_same_up_to_the_gradient_of_a_g
     by_fours = outcome()
     monkeypatch.setattr(matrices, "FEW", 0)
     torch.testing.assert_close(by_fours, outcome())
+
+
+def test_a_gate_is_pytorchs_own_and_its_gradient_lies_as_the_maps_do() -> None:
+    drawn = torch.randn(2, 6, 4, 4, generator=state.generator(0, "features", 0)).double()
+    features = drawn.to(memory_format=torch.channels_last).requires_grad_()
+
+    def outcome(gate: torch.nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
+        made = gate(features)
+        (slope,) = torch.autograd.grad(made.pow(3).sum(), features)
+        return made, slope
+
+    ours = outcome(Gate())
+    torch.testing.assert_close(ours, outcome(torch.nn.GLU(dim=1)))
+    assert all(each.is_contiguous(memory_format=torch.channels_last) for each in ours)
 
 
 def test_a_new_kernel_is_divided_by_what_is_nearly_its_largest_singular_value() -> None:
