@@ -29,7 +29,7 @@ from werkzeug.sansio.multipart import (
     NeedData,
 )
 
-from engines.datasets.unpacking import MOST_PICTURES
+from engines.datasets.unpacking import ARCHIVES, MOST_PICTURES
 from jobs.refusals import Fault, RefusedError
 from webui import auth
 
@@ -127,6 +127,9 @@ class _Intake:
         if g.csrf_due:
             raise RefusedError("forbidden")
         if self._container is not None:
+            # Alone and called an archive: its sender must not hear of one within another.
+            if len(self._written) == 1 and self._arrived.first_name.lower().endswith(ARCHIVES):
+                raise RefusedError("invalid", faults=[Fault("/file", "not_an_archive")])
             self._arrived.archive = self._folder / "container.zip"
         else:
             self._arrived.archive = self._single

@@ -59,6 +59,12 @@ def words(fault: Fault) -> str:
     return filled(FAULTS[fault.code], values)
 
 
+def _named(fault: Fault) -> str:
+    """The same with the field's name, unless that is the upload, of which a page tells it."""
+    name = fault.pointer.removeprefix("/params").removeprefix("/")
+    return f"{name}: {words(fault)}" if name not in ("", "file") else words(fault)
+
+
 def answer(refused: RefusedError) -> Response:
     """The answer to a request that is refused, in the asker's form and language."""
     body = body_of(refused)
@@ -77,7 +83,7 @@ def body_of(refused: RefusedError) -> dict[str, Any]:
         "type": f"urn:atelier:problem:{refused.code}",
         "title": filled(refusal.title, refused.values),
         "status": refusal.status,
-        "detail": " ".join(map(words, refused.faults)) or filled(refusal.title, refused.values),
+        "detail": " ".join(map(_named, refused.faults)) or filled(refusal.title, refused.values),
         "instance": request.path,
         "code": refused.code,
         "errors": [

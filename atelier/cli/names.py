@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import click
 
@@ -34,7 +34,8 @@ class Named:
 def id_of(studio: Studio, wanted: Named) -> str:
     """Its id. A :class:`click.BadParameter` tells the ids where several have the name, and what
     is called nearly so where none has."""
-    rows = list(_all(studio, wanted))
+    everything = list(_all(studio, wanted))
+    rows = [row for row in everything if not (wanted.usable and _refusal(row))]
     name = wanted.name.removesuffix(".safetensors") if wanted.to == "model" else wanted.name
     found = [row for row in rows if row["name"] == name]
     if len(found) == 1:
@@ -44,6 +45,10 @@ def id_of(studio: Studio, wanted: Named) -> str:
         more = [f"and {len(found) - MOST_TOLD} more"] if len(found) > MOST_TOLD else []
         message = f"{len(found)} {wanted.to}s are called {name!r}. Use the id of one: "
         raise click.BadParameter(message + "; ".join([*told, *more]), param_hint=wanted.option)
+    if refusal := next((_refusal(row) for row in everything if row["name"] == name), ""):
+        raise click.BadParameter(
+            f"The {wanted.to} {name!r} cannot be used. {refusal}", param_hint=wanted.option
+        )
     near = get_close_matches(name, dict.fromkeys(row["name"] for row in rows), MOST_TOLD, 0.5)
     message = f"There is no {wanted.to} called {name!r}, nor of that id."
     hint = f" Nearly so: {', '.join(map(repr, near))}." if near else ""
@@ -85,8 +90,10 @@ def all_models(studio: Studio, size: int = PAGE) -> Iterator[Model]:
 
 
 def _all(studio: Studio, wanted: Named) -> Iterator[Dataset | Model]:
-    if wanted.to == "model":
-        yield from all_models(studio)
-    else:
-        left_out = "refused" if wanted.usable else ""
-        yield from (row for row in all_datasets(studio) if row["status"] != left_out)
+    yield from (all_models if wanted.to == "model" else all_datasets)(studio)
+
+
+def _refusal(row: Dataset | Model) -> str:
+    """Why a job may not be given it, and what to do; empty where it may."""
+    refused = cast("dict[str, str] | None", row.get("refused"))
+    return refused["detail"] if refused else ""

@@ -51,6 +51,8 @@ def test_a_dataset_is_named_wherever_its_id_would_do(cli: Cli, tmp_path: Path) -
     torso = cli("datasets", "add", tmp_path / "bad.zip")
     assert torso.status == 1
     assert "its end is missing" in torso.out, "and not that it lies in an archive"
+    given = cli("submit", "gan_training", "--dataset", "bad")
+    assert (given.status, "its end is missing" in given.err) == (2, True), given.err
     assert cli("datasets", "delete", "bad").status == 0, "also one that no job may be given"
     first = cli("datasets", "add", _unpacked(tmp_path), "--name", "Three", "--json").document
     (tmp_path / "more.png").write_bytes(art("dots", 9))

@@ -109,14 +109,23 @@ def test_a_set_sent_twice_before_it_is_checked_is_one(caller: Caller) -> None:
     assert bring(caller, ZIP, name="other").get_json()["id"] != first.get_json()["id"]
 
 
-@pytest.mark.parametrize("kind", ["a path upwards", "no picture in it", "no archive"])
+@pytest.mark.parametrize("kind", ["a path upwards", "no picture in it"])
 def test_a_refused_set_says_why_and_what_to_do(caller: Caller, kind: str) -> None:
-    """Of a stranger's bytes under an archive's name, only decoding tells that they are none."""
     content = HOSTILE[kind][0]()
     done = check(caller, bring(caller, ("set.zip", content)))
     assert done["status"] == "refused"
     assert done["refused"]["detail"].endswith(".")
     assert done["urls"]["sheet"] is None
+
+
+@pytest.mark.parametrize("name", ["set.zip", "Set.RAR"])
+def test_what_is_no_zip_under_an_archives_name_is_refused_at_once_as_none(
+    quiet: Quiet, caller: Caller, name: str
+) -> None:
+    before = quiet.holdings()
+    body = problem(bring(caller, (name, b"nothing of the kind")), 422, "invalid", "/file")
+    assert "neither a ZIP archive nor pictures" in body["detail"]
+    assert quiet.holdings() == before
 
 
 def test_an_archive_among_pictures_is_refused_at_once(caller: Caller) -> None:

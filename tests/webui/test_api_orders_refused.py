@@ -52,8 +52,11 @@ PARAMS: dict[str, tuple[dict[str, Any], str, str]] = {
 def test_a_parameter_that_cannot_be_used_is_named(caller: Caller, name: str) -> None:
     params, pointer, code = PARAMS[name]
     answer = caller.post("/jobs", json=caller.order_with(**params))
-    (error,) = problem(answer, 422, "invalid", pointer)["errors"]
+    body = problem(answer, 422, "invalid", pointer)
+    (error,) = body["errors"]
     assert error["code"] == code
+    field = pointer.removeprefix("/params/")
+    assert body["detail"] == f"{field}: {error['detail']}", "for who reads nothing else"
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,8 @@ let status = page.dataset.status;
 let spokenAt = Date.now();
 let newest = null;
 
+// What the job has handed out so far, and what it is still asked for: a training does both on its way.
+const handed = (job) => `${job.outputs.length} ${job.snapshots.join()}`;
 const place = (name) => page.querySelector(`[data-words="${name}"]`);
 
 function speak(job) {
@@ -59,13 +61,14 @@ function show(job) {
   speak(job);
   warn(job.progress.notices);
   newest = job.urls.preview;
-  if (!job.outputs.length) showPicture(job.urls.preview);
+  if (job.ended_at === null) showPicture(job.urls.preview);
 }
 
 async function turnPage(job) {
   await refreshParts();
   status = job.status;
   page.dataset.status = status;
+  page.dataset.handed = handed(job);
   addSliders();
   write(place("spoken"), page.querySelector(".status")?.textContent ?? "");
 }
@@ -80,7 +83,7 @@ async function ask() {
   if (answer.status === 401) location.reload();
   if (!answer.ok) throw new Error(String(answer.status));
   const job = await answer.json();
-  if (job.status !== status) await turnPage(job);
+  if (job.status !== status || handed(job) !== page.dataset.handed) await turnPage(job);
   else show(job);
   tag = answer.headers.get("ETag") ?? tag;
   return job.ended_at !== null && !answer.headers.has("Retry-After") ? false : wait;

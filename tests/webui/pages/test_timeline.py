@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from uuid import UUID
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
+from sqlalchemy import update
 
-from jobs import lease
+from engines import media
+from jobs import lease, snapshots
 from jobs.models import Job
 from jobs.records.series import Column
 from jobs.states import Reason, State
@@ -140,6 +143,26 @@ def test_the_newest_follows_the_run_unless_the_reader_has_gone_back(
     expect(page.locator("#picture")).to_have_attribute("src", re.compile("/preview"))
     assert "frame" not in page.url
     assert page.locator(".frame").bounding_box() == frame, "the timeline moved the page"
+
+
+def test_a_model_handed_out_on_the_way_appears_by_itself_and_the_picture_goes_on(
+    page: Page, where: str, worker: WorkerDouble
+) -> None:
+    hold, id_ = worker.holds[-1], UUID(where.rsplit("/", 1)[-1])
+    with worker.database.begin() as session:
+        session.execute(update(Job).where(Job.id == id_).values(snapshots=["now"]))
+    page.goto(where)
+    picture = page.locator("#picture")
+    first = picture.get_attribute("src") or ""
+    file = worker.stored("gold", "PNG", (8, 8))
+    work = lease.Work("model", "model-step-7.safetensors", media.MODEL, file)
+    with worker.database.begin() as session:
+        assert snapshots.keep(session, hold, "now", work)
+    expect(page.locator(".on-the-way a").first).to_contain_text("step-7")
+    worker.preview(hold, "white")
+    worker.progress(hold, 0.6, 90)
+    expect(picture).not_to_have_attribute("src", first)
+    expect(picture).to_have_attribute("src", re.compile("/preview"))
 
 
 def test_a_resume_from_before_the_picture_looked_at_takes_it_away(
