@@ -36,6 +36,23 @@ class Progress(TypedDict):
     notices: list[str]
 
 
+class Expected(TypedDict):
+    """How long a run should take; ``guessed`` from its machine, else as recent jobs took."""
+
+    seconds: float
+    guessed: bool
+
+
+class Outlook(TypedDict):
+    """What a job would meet that came now; ``presets`` by their names."""
+
+    ahead: int
+    wait_seconds: float | None
+    machines: int
+    run: Expected | None
+    presets: dict[str, Expected]
+
+
 class Job(TypedDict):
     """A job as the API shows it; ``docs/api.md`` describes every field."""
 
@@ -46,6 +63,7 @@ class Job(TypedDict):
     params: dict[str, Any]
     progress: Progress
     queue: dict[str, Any] | None
+    expected: Expected | None
     run_eta_seconds: float | None
     created_at: str
     ended_at: str | None

@@ -34,6 +34,7 @@ from atelier.answers import (
     JobPage,
     Kind,
     Model,
+    Outlook,
     Output,
     Series,
 )
@@ -61,6 +62,13 @@ class Studio(Administration, Collecting, Keeping, People, Telling):
     def kind(self, name: str) -> Kind:
         """One kind with its parameters."""
         found: Kind = self._json("GET", f"/kinds/{_segment(name)}")
+        return found
+
+    def outlook(self, name: str, params: Mapping[str, Any] | None = None) -> Outlook:
+        """What a job of a kind would meet that came now, and how long it should run; what must be
+        named may be left out of ``params``."""
+        body = {"params": dict(params or {})}
+        found: Outlook = self._json("POST", f"/kinds/{_segment(name)}/outlook", body=body)
         return found
 
     def upload(self, path: Path) -> File:

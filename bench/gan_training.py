@@ -26,7 +26,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from bench.product import Product
 from bench.rows import Row, markdown, seconds
 from engines import state
 from engines.datasets import samples
@@ -35,6 +34,7 @@ from engines.engine import Inputs
 from engines.gan_training.engine import GanTraining
 from engines.gan_training.kind import GanTrainingParams
 from engines.gan_training.layers import Convolution, GrownConvolution
+from engines.product import Product
 from worker import heap
 from worker.pace import Pace
 

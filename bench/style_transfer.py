@@ -1,7 +1,7 @@
 """How much of the machine's arithmetic a style transfer puts to use.
 
 ``python -m bench.style_transfer [SIZE]`` times whole steps of the engine (features, statistics,
-optimiser, average: everything) and, in between, matrix products (:mod:`bench.product`). The
+optimiser, average: everything) and, in between, matrix products (:mod:`engines.product`). The
 figure is the ratio of both rates, counting for the engine its convolutions alone: 2 x kernel x
 positions forward, and as much again backward to the input. The blur of the pooling, the
 statistics and the optimiser count as time, never as arithmetic.
@@ -21,10 +21,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from bench import product
-from bench.product import Product
 from bench.rows import Row, markdown
+from engines import product
 from engines.engine import Inputs
+from engines.product import Product
 from engines.style_transfer.engine import StyleTransfer
 from engines.style_transfer.kind import StyleTransferParams
 from worker import heap

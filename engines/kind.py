@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, WithJsonSchema, model_validator
 
@@ -44,6 +44,9 @@ Picture = Annotated[str, *_reference("picture")]
 Dataset = Annotated[str, *_reference("dataset")]
 Model = Annotated[str, *_reference("model")]
 
+NOTHING = "00000000-0000-0000-0000-000000000000"
+"""The id of no stored work."""
+
 
 @dataclass(frozen=True)
 class Referred:
@@ -64,11 +67,13 @@ class SetFacts:
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of the sets and models that parameters name, by their ids; what is not in it is
-    not known yet."""
+    """What is known of the sets, models and pictures that parameters name, by their ids; what is
+    not in it is not known yet."""
 
     sets: Mapping[str, SetFacts] = field(default_factory=dict)
     models: Mapping[str, ModelFacts] = field(default_factory=dict)
+    pictures: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """Width and height in pixels."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,18 @@ class Params(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
+    @classmethod
+    def imagined(cls, given: Mapping[str, Any]) -> Self:
+        """The parameters ``given``, those with defaults filled in, where what must be named may be
+        left open: work of which nothing is known stands in for it. ``pydantic.ValidationError``
+        for any other fault."""
+        filled = dict(given)
+        for name, declared in cls.model_fields.items():
+            if declared.is_required() and not filled.get(name):
+                many = get_origin(declared.annotation) is list
+                filled[name] = [NOTHING] if many else NOTHING
+        return cls.model_validate(filled)
+
     @model_validator(mode="before")
     @classmethod
     def _fill_from_preset(cls, given: Any) -> Any:
@@ -108,6 +125,13 @@ class Params(BaseModel):
         """What of these parameters does not fit the sets and models that they name, as far as those
         are known. Asked before a job is taken, and by its engine once more when the run starts."""
         yield from ()
+
+    def arithmetic(self, known: Known) -> float | None:
+        """How much a job with these parameters computes, in floating-point operations: a closed
+        formula, in which what is no arithmetic counts as what takes as long. How long it takes is
+        told from that and from how fast recent jobs were, so it need only be right up to a factor
+        that is the same for all jobs of a kind. None where it is not known."""
+        return None
 
     def settled(self, known: Known) -> dict[str, Any]:
         """Values by name of the parameters that a model settles, from which training goes on (a
@@ -181,6 +205,8 @@ class Kind:
     the order in which they are shown.
     ``pieces``: the work can be done in smaller pieces when memory runs out; such a job is tried
     once more with :attr:`engines.engine.Inputs.smaller` raised.
+    ``speed``: which share of a matrix product's rate a run reaches in
+    :meth:`Params.arithmetic`, for the first job of a kind: later ones are told by earlier ones.
     ``snapshots``: which models a run can hand out on its way, see
     :meth:`engines.engine.Engine.snapshot`.
     """
@@ -195,6 +221,7 @@ class Kind:
     resource: Literal["auto", "cpu", "gpu"] = "auto"
     more: Callable[[Mapping[str, Any], int], Mapping[str, Any] | None] = lambda _params, _at: None
     pieces: bool = False
+    speed: float = 0.5
     snapshots: tuple[Snapshot, ...] = ()
     works: Mapping[str, str] = field(default_factory=dict, hash=False)
     figures: Mapping[str, Figure] = field(default_factory=dict, hash=False)

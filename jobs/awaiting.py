@@ -67,7 +67,7 @@ def _sets(job: Job) -> list[Referred]:
 def _misfit(session: Session, job: Job) -> Misfit | None:
     """What does not fit the sets that are known only now."""
     params = inputs.params_of(job)
-    found = params.misfits(inputs.known(session, params)) if params else iter(())
+    found = params.misfits(inputs.known(session, job.owner_id, params)) if params else iter(())
     return next(found, None)
 
 

@@ -76,13 +76,15 @@ def of_sets(
     return hashes, faults
 
 
-def known(session: Session, params: Params) -> Known:
-    """What the sets and models are that resolved parameters name, as far as that is known."""
+def known(session: Session, owner_id: UUID, params: Params) -> Known:
+    """What the owner's works are that parameters name, as far as that is known."""
     references = list(params.references())
     sets = [UUID(found.id) for found in references if _is_set(found)]
     models = [UUID(found.id) for found in references if found.to == "model"]
-    reports = select(Dataset.id, Dataset.report).where(Dataset.id.in_(sets))
-    kept = select(File.id, File.facts).where(File.id.in_(models))
+    reports = select(Dataset.id, Dataset.report).where(
+        Dataset.id.in_(sets), Dataset.owner_id == owner_id
+    )
+    kept = select(File.id, File.facts).where(File.id.in_(models), File.owner_id == owner_id)
     found_sets = {
         str(id_): SetFacts(report["pictures"], len(report["labels"]))
         for id_, report in (session.execute(reports) if sets else ())
@@ -93,7 +95,18 @@ def known(session: Session, params: Params) -> Known:
         for id_, row in (session.execute(kept) if models else ())
         if (told := facts.read(row)) is not None
     }
-    return Known(found_sets, found_models)
+    return Known(found_sets, found_models, _sides(session, owner_id, references))
+
+
+def _sides(
+    session: Session, owner_id: UUID, references: Iterable[Referred]
+) -> dict[str, tuple[int, int]]:
+    pictures = [UUID(found.id) for found in references if found.to == "picture"]
+    sides = select(File.id, File.width, File.height).where(
+        File.id.in_(pictures), File.owner_id == owner_id
+    )
+    rows = session.execute(sides) if pictures else ()
+    return {str(id_): (width, height) for id_, width, height in rows if width and height}
 
 
 def refuse_misfits(params: Params, stored: Known) -> None:
@@ -120,7 +133,7 @@ def hold(session: Session, job: Job) -> None:
     if faults:
         raise RefusedError("invalid", faults=faults)
     if (params := params_of(job)) is not None:
-        refuse_misfits(params, known(session, params))
+        refuse_misfits(params, known(session, job.owner_id, params))
 
 
 def params_of(job: Job) -> Params | None:

@@ -6,24 +6,22 @@ import heapq
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true
 from sqlalchemy.orm import Session
 
-from jobs import closures
+from jobs import closures, expectation
 from jobs.models import Base, Job, Slot
 from jobs.refusals import Fault, RefusedError
+from jobs.slots import SERVING
 from jobs.states import State, Wanted
 
 PAGE_SIZES = range(1, 101)
 # Positions beyond this are shown as it: counting further would cost more than it tells.
 FARTHEST_POSITION = 1000
-RECENT_JOBS = 20
-SLOT_SILENCE = timedelta(minutes=5)
-Row = TypeVar("Row", bound=Base)
+Listed = TypeVar("Listed", bound=Base)
 
 STATUSES: dict[str, ColumnElement[bool]] = {
     **{str(state): Job.state == str(state) for state in State if state is not State.RUNNING},
@@ -61,6 +59,13 @@ class Place:
     eta_seconds: float | None
 
 
+class Waits(NamedTuple):
+    """Of a waiting job what tells how long it should take."""
+
+    kind: str
+    work: float | None
+
+
 def page(
     session: Session,
     owner_id: UUID | None,
@@ -81,12 +86,12 @@ def page(
 
 def keyset(
     session: Session,
-    query: Select[Row],
+    query: Select[Listed],
     column: Any,
     size: int,
     older_than: UUID | None,
     newer_than: UUID | None,
-) -> tuple[list[Row], UUID | None, UUID | None]:
+) -> tuple[list[Listed], UUID | None, UUID | None]:
     """``size`` rows, newest first, and the ids from which the older and newer pages start.
 
     Raises :class:`RefusedError` for an unusable size.
@@ -113,62 +118,57 @@ def place(session: Session, job: Job) -> Place | None:
     """Where a waiting job stands in its queue; None when it does not wait."""
     if job.state != State.QUEUED:
         return None
-    ahead = (
-        select(Job.id)
-        .where(
-            Job.resource == job.resource,
-            Job.state == str(State.QUEUED),
-            or_(
-                Job.priority > job.priority,
-                and_(Job.priority == job.priority, Job.id < job.id),
-            ),
-        )
+    before = or_(
+        Job.priority > job.priority,
+        and_(Job.priority == job.priority, Job.id < job.id),
+    )
+    ahead = _ahead(session, job.resource, before)
+    return Place(1 + len(ahead), _free_in(session, job.resource, ahead))
+
+
+def wait_seconds(session: Session, resource: str) -> float | None:
+    """Seconds until a job that came now would begin; None where that is not known."""
+    return _free_in(session, resource, _ahead(session, resource, true()))
+
+
+def _ahead(session: Session, resource: str, before: ColumnElement[bool]) -> Sequence[Waits]:
+    """Kind and work of the waiting jobs of a queue that stand ``before``, the next one first; of
+    very many those that come first."""
+    query = (
+        select(Job.kind, Job.work)
+        .where(Job.resource == resource, Job.state == str(State.QUEUED), before)
+        .order_by(Job.priority.desc(), Job.id)
         .limit(FARTHEST_POSITION)
     )
-    position = 1 + session.execute(select(func.count()).select_from(ahead.subquery())).scalar_one()
-    return Place(position, wait_seconds(session, job.resource, position))
+    return [Waits(*row) for row in session.execute(query)]
 
 
-def wait_seconds(session: Session, resource: str, position: int) -> float | None:
-    """Seconds until a slot is free for whoever stands at ``position`` of a queue: running jobs as
-    they tell of themselves, others as recent runs; None when that is not known, as while the queue
+def _free_in(session: Session, resource: str, ahead: Sequence[Waits]) -> float | None:
+    """Seconds until a slot is free for whoever comes after those ``ahead``: running jobs as they
+    tell of themselves, others as they should take; None when that is not known, as while the queue
     is closed."""
-    slots = session.execute(
-        select(func.count())
-        .select_from(Slot)
-        .where(Slot.resource == resource, Slot.beat_at > func.now() - SLOT_SILENCE)
-    ).scalar_one()
+    counted = select(func.count()).select_from(Slot).where(Slot.resource == resource, SERVING)
+    slots = session.execute(counted).scalar_one()
     is_open = session.execute(select(closures.is_open(resource))).scalar_one()
     if not slots or not is_open:
         return None
-    usual = _usual_seconds(session, resource)
-    free_in = [*_remaining(session, resource, usual)]
+    free_in = [*_remaining(session, resource)]
     free_in += [0.0] * (slots - len(free_in))
     heapq.heapify(free_in)
-    for _ in range(position - 1):
-        heapq.heapreplace(free_in, free_in[0] + usual)
+    for kind, work in ahead:
+        takes = expectation.seconds(session, kind, resource, work)
+        heapq.heapreplace(free_in, free_in[0] + takes)
     return free_in[0] if math.isfinite(free_in[0]) else None
 
 
-def _usual_seconds(session: Session, resource: str) -> float:
-    """The mean of recent runs; infinite where none has ended yet."""
-    recent = (
-        select(Job.run_seconds)
-        .where(Job.resource == resource, Job.state == str(State.SUCCEEDED))
-        .order_by(Job.id.desc())
-        .limit(RECENT_JOBS)
-        .subquery()
-    )
-    mean = session.execute(select(func.avg(recent.c.run_seconds))).scalar_one()
-    return math.inf if mean is None else float(mean)
-
-
-def _remaining(session: Session, resource: str, usual: float) -> Iterator[float]:
+def _remaining(session: Session, resource: str) -> Iterator[float]:
     """Seconds that each running job still takes; one that does not tell yet is half done."""
     left = Job.progress["seconds_left"].as_float()
-    running = select(left).where(Job.resource == resource, Job.state == str(State.RUNNING))
-    for seconds in session.scalars(running):
-        yield usual / 2 if seconds is None else seconds
+    running = select(Job.kind, Job.work, left).where(
+        Job.resource == resource, Job.state == str(State.RUNNING)
+    )
+    for kind, work, told in session.execute(running):
+        yield expectation.seconds(session, kind, resource, work) / 2 if told is None else told
 
 
 def filtered(query: Select[Job], wanted: Filter) -> Select[Job]:

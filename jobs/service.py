@@ -65,13 +65,14 @@ def submit(session: Session, owner_id: UUID, order: Order, settings: Settings) -
     # Before the inputs, which whoever deletes a job locks after it.
     share = lock_share(session, owner_id, resource)
     found = inputs.resolved(session, owner_id, params)
-    stored = inputs.known(session, params)
+    stored = inputs.known(session, owner_id, params)
     params = validated(kind, {**params.settled(stored), **order.params})
     inputs.refuse_misfits(params, stored)
     owned = quotas.limits_of(session, owner_id, settings)
     quotas.check_waiting(session, share, owned)
     quotas.check_disk(session, owner_id, 1, owned)
-    job = _insert(session, owner_id, order, params, found, resource)
+    work = params.arithmetic(stored)
+    job = _insert(session, owner_id, order, params, work, found, resource)
     job = awaiting.settle(session, job)
     if order.idempotency_key is not None:
         session.execute(
@@ -269,6 +270,7 @@ def _insert(
     owner_id: UUID,
     order: Order,
     params: Params,
+    work: float | None,
     found: inputs.Hashes,
     resource: str,
 ) -> Job:
@@ -279,6 +281,7 @@ def _insert(
         kind=order.kind,
         given=dict(order.params),
         params=params.model_dump(mode="json"),
+        work=work,
         inputs=found,
         resource=resource,
         priority=order.priority,

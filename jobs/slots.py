@@ -17,6 +17,8 @@ from jobs.refusals import RefusedError
 from jobs.states import State
 
 FRESH = timedelta(seconds=5)
+SERVING = Slot.beat_at > func.now() - timedelta(minutes=5)
+"""That a slot was heard of lately."""
 
 _INSERT = upsert(table(Slot)).values(beat_at=func.clock_timestamp())
 _CHANGED = ("machine", "resource", "device", "standby", "beat_at")
@@ -56,6 +58,12 @@ def register(
     if vitals is not None:
         row["vitals"], register = dict(vitals), _REGISTER_VITALS
     return bool(session.execute(register, row).scalar_one())
+
+
+def note_rate(session: Session, name: str, rate: float) -> None:
+    """Keep what the slot's machine does: operations a second of a matrix product. Raises
+    :class:`RefusedError` (``unknown_slot``)."""
+    _update(session, name, rate=rate)
 
 
 def listing(session: Session) -> list[tuple[Slot, Job | None]]:

@@ -14,8 +14,9 @@ from sqlalchemy.orm import Session
 from engines import film
 from engines.kind import N_, Kind
 from engines.registry import KINDS
-from jobs import listing
+from jobs import expectation, listing
 from jobs.awaiting import awaits
+from jobs.expectation import Expected
 from jobs.models import Dataset, File, Job
 from jobs.service import is_settled, shown_status
 from webui import forms
@@ -65,13 +66,14 @@ class Hung:
 
 @dataclass(frozen=True)
 class Card:
-    """A job, ready to be shown; ``width`` and ``height`` are its picture's frame."""
+    """A job, ready to be shown; ``run`` is how long it should take from beginning to end."""
 
     row: Job
     place: listing.Place | None
     outputs: Sequence[File]
     inputs: Sequence[File]
     sets: Sequence[Dataset] = ()
+    run: Expected | None = None
 
     @property
     def id(self) -> UUID:
@@ -129,6 +131,12 @@ class Card:
             return self.place.eta_seconds
         seconds = self.row.progress.get("seconds_left") if self.status == "running" else None
         return None if seconds is None else float(seconds)
+
+    @property
+    def outlook(self) -> Expected | None:
+        """How long its run should take, until the run itself says how long it still does."""
+        told = self.status == "running" and self.seconds_left is not None
+        return None if told else self.run
 
     @property
     def result(self) -> File | None:
@@ -215,6 +223,7 @@ def cards(session: Session, rows: Sequence[Job]) -> list[Card]:
             [file for file in outputs if file.job_id == row.id],
             [inputs[id_] for id_ in _named_in_order(row) if id_ in inputs],
             [found for found in sets if str(found.id) in row.inputs],
+            expectation.of(session, row),
         )
         for row in rows
     ]

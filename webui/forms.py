@@ -252,6 +252,11 @@ def parameters(form: Filled) -> dict[str, Any]:
     return given
 
 
+def preset_words(kind: Kind, name: str) -> str:
+    """A preset of a kind in the reader's words."""
+    return next(known.label(name) for known in fields(kind) if known.shape == "preset")
+
+
 def field_of(fault: Fault) -> str:
     """The name of the field a fault points at; empty when it points at none."""
     parts = fault.pointer.split("/")

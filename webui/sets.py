@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -11,9 +11,10 @@ from flask import url_for
 from sqlalchemy.orm import Session
 
 from engines.kind import N_, Kind
+from jobs.expectation import Expected
 from jobs.models import Dataset
 from jobs.states import DatasetState
-from webui import reports
+from webui import forms, reports
 from webui.outlook import outlook
 from webui.takers import Taker
 from webui.texts import _
@@ -26,11 +27,17 @@ STATUS_WORDS = {
 
 
 @dataclass(frozen=True)
-class Expected:
-    """How long a kind usually runs here, by preset; empty while none has ended here."""
+class Learning:
+    """How long a kind should take that learns from a set, by the words for its presets; empty while
+    that is not known."""
 
     kind: Kind
-    seconds: dict[str, float]
+    presets: Mapping[str, Expected]
+
+    @property
+    def guessed(self) -> bool:
+        """Whether that is only a guess."""
+        return any(found.guessed for found in self.presets.values())
 
 
 @dataclass(frozen=True)
@@ -97,6 +104,11 @@ class SetCard:
         return told["detail"] if told else ""
 
 
-def expected(session: Session, kinds: Sequence[Taker]) -> list[Expected]:
-    """How long each of these kinds usually runs here: the mean of recent runs."""
-    return [Expected(each.kind, outlook(session, each.kind).run_seconds) for each in kinds]
+def learning(session: Session, row: Dataset, kinds: Sequence[Taker]) -> list[Learning]:
+    """How long each of these kinds should take to learn from a set."""
+    named = {each.kind: {each.field.name: str(row.id)} for each in kinds}
+    found = {kind: outlook(session, row.owner_id, kind, named[kind]).presets for kind in named}
+    return [
+        Learning(kind, {forms.preset_words(kind, name): each for name, each in presets.items()})
+        for kind, presets in found.items()
+    ]

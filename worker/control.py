@@ -20,15 +20,17 @@ class Control:
         self._pipe = pipe
         self._changed = threading.Condition()
         self._assignment: Assignment | None = None
+        self.threads = 0
         self._step_until = 0.0
         self._stop: Stop | None = None
         self._snapshots: list[Snapshot] = []
         threading.Thread(target=self._listen, name="control", daemon=True).start()
 
-    def await_start(self) -> Assignment:
-        """Wait until there is a job to run."""
+    def await_start(self) -> Assignment | None:
+        """Wait until there is a job to run; None where the machine is to be measured instead, with
+        so many :attr:`threads`."""
         with self._changed:
-            while self._assignment is None:
+            while self._assignment is None and not self.threads:
                 self._changed.wait()
             return self._assignment
 
@@ -65,6 +67,8 @@ class Control:
                     case Do.START:
                         self._assignment = Assignment.from_json(message["assignment"])
                         self._step_until = self._assignment.step_until
+                    case Do.MEASURE:
+                        self.threads = message["threads"]
                     case Do.LEASE:
                         self._step_until = message["until"]
                     case Do.SNAPSHOT:

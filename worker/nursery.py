@@ -20,6 +20,7 @@ IMPORT_SECONDS = 120.0
 FORK_SECONDS = 5.0
 # A fork is ready within milliseconds. One that is not by then never will be.
 READY_SECONDS = 30.0
+MEASURE_SECONDS = 60.0
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,13 @@ class Runner:
     def start(self, assignment: Assignment) -> None:
         """Give it its job."""
         self._tell(Do.START, assignment=assignment.to_json())
+
+    def measure(self, threads: int) -> float | None:
+        """Have it measure its machine with so many threads instead, after which it ends: operations
+        a second of a matrix product, None where it does not say within :data:`MEASURE_SECONDS`."""
+        self._tell(Do.MEASURE, threads=threads)
+        message = self.next_message(MEASURE_SECONDS)
+        return float(message["rate"]) if message and message["is"] == Say.RATE else None
 
     def lease(self, until: float) -> None:
         """Tell it how far its lease reaches on the boot clock."""

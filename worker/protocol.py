@@ -1,7 +1,7 @@
 """What supervisor and runner say to each other: JSON lines on two pipes.
 
-Supervisor to runner: ``start`` once, then ``lease``, ``snapshot`` and ``stop``. Runner to
-supervisor: the messages of :class:`Say`. Paths lie in the attempt's scratch folder.
+Supervisor to runner: ``start`` once, or ``measure``; then ``lease``, ``snapshot`` and ``stop``.
+Runner to supervisor: the messages of :class:`Say`. Paths lie in the attempt's scratch folder.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ class Do(StrEnum):
     """What the supervisor tells the runner."""
 
     START = "start"
+    MEASURE = "measure"
     LEASE = "lease"
     SNAPSHOT = "snapshot"
     STOP = "stop"
@@ -28,6 +29,7 @@ class Say(StrEnum):
     """What the runner tells the supervisor."""
 
     READY = "ready"
+    RATE = "rate"
     ALIVE = "alive"
     HOLDING = "holding"
     RESUMED = "resumed"

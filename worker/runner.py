@@ -50,6 +50,9 @@ def run_one(stdin: int, stdout: int) -> None:
     sender = Sender(os.fdopen(stdout, "wb"))
     sender.send(Say.READY)
     assignment = control.await_start()
+    if assignment is None:
+        sender.send(Say.RATE, rate=_rate(control.threads))
+        return
     try:
         lock = _locked(Path(assignment.lock))
         log_to(Path(assignment.log), _lines(assignment))
@@ -70,6 +73,16 @@ def run_one(stdin: int, stdout: int) -> None:
         log.error("failed: %s", told["reason"], exc_info=failure)
         sender.send(Say.FAILED, **told)
     lock.close()
+
+
+def _rate(threads: int) -> float:
+    """What a run on so many threads may hope for."""
+    import torch
+
+    from engines import product
+
+    torch.set_num_threads(threads)
+    return product.rate(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
 
 
 def _lines(assignment: Assignment) -> logging.Formatter | None:

@@ -60,6 +60,7 @@ class Slot:
         self._inherited = False
         self._place = ""
         self._vitals = Vitals(spec)
+        self._measured = False
         self._thread = threading.Thread(target=self._live, name="slot")
 
     def start(self) -> None:
@@ -130,6 +131,8 @@ class Slot:
             if self._may_claim(ready) and self._run_next(nursery):
                 self._sweep()
                 return
+            if ready and not self._measured:
+                self._measure(nursery)
         except DatabaseDownError as away:
             log.warning("slot %s: database away: %s", self._name, away)
             # The answer to a claim may have been lost, or a run ended unrecorded.
@@ -141,6 +144,23 @@ class Slot:
             self._changed.notify_all()
             if self._nudges == seen and not self._shutdown.is_set():
                 self._changed.wait(LOOK_SECONDS)
+
+    def _measure(self, nursery: Nursery) -> None:
+        """Once, while no job waits: what the machine does, so that the studio can say how long a
+        first job should take. Its runner is spent; the next one is a fork away."""
+        self._measured = True
+        runner = nursery.take()
+        try:
+            rate = runner.measure(self._settings.cpu_threads)
+        finally:
+            runner.kill()
+            runner.close()
+        if rate is None:
+            log.warning("slot %s: how fast it is could not be measured", self._name)
+            return
+        log.info("slot %s: %.3g operations a second of a matrix product", self._name, rate)
+        with self._database.begin() as session:
+            slots.note_rate(session, self._name, rate)
 
     def _may_claim(self, ready: bool) -> bool:
         """Whether a job may be asked for. What was told of the slot a moment ago is not told again

@@ -12,7 +12,7 @@ import click
 
 if TYPE_CHECKING:
     from atelier.administration import Worker
-    from atelier.answers import Frame, Job, Model, Series
+    from atelier.answers import Expected, Frame, Job, Model, Series
     from atelier.people import Person, Token
 
 BAR_WIDTH = 24
@@ -84,6 +84,8 @@ def page(job: Job) -> Iterator[str]:
     yield f"status    {job['status']}"
     if job["queue"]:
         yield f"place     {job['queue']['position']} in the queue"
+    if job["expected"] and job["run_eta_seconds"] is None:
+        yield f"run       {run_words(job['expected'])}"
     yield f"progress  {progress_words(job)}"
     if (best := job["progress"]["best_step"]) is not None:
         yield f"best      step {best}"
@@ -180,6 +182,12 @@ def progress_words(job: Job) -> str:
     if (left := job["run_eta_seconds"]) is not None and job["status"] == "running":
         parts.append(f"{duration(left)} left")
     return "  ".join(parts)
+
+
+def run_words(run: Expected) -> str:
+    """``should take 4m 10s, as recent jobs took``."""
+    source = "guessed from this machine's speed" if run["guessed"] else "as recent jobs took"
+    return f"should take {duration(run['seconds'])}, {source}"
 
 
 def duration(seconds: float) -> str:

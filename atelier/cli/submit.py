@@ -127,6 +127,8 @@ def _submit(kind: Kind, values: dict[str, Any]) -> int:
     if not values["as_json"]:
         click.echo(f"job {job['id']}")
         click.echo(f"job page: {studio.url}{job['urls']['page']}")
+        if run := job["expected"]:
+            click.echo(shown.run_words(run))
         if secret := job.get("webhook_secret"):
             click.echo(f"webhook secret, shown this once: {secret}")
     if values["watch"] or output:

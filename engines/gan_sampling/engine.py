@@ -38,7 +38,7 @@ class GanSampling(Engine):
         self.config, self._generator = _loaded(params, inputs, device)
         self._labels = _labels(params, self.config)
         self._film = params.mode == "film"
-        self._count = params.pictures * (params.frames if self._film else 1)
+        self._count = params.drawn
         self.total_steps = -(-self._count // BATCH)
         self._piece = max(1, BATCH >> inputs.smaller)
         self._step = 0

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import MaxLen
 from pydantic import Field, ValidationInfo, field_validator
 
+from engines.gan_training import arithmetic
 from engines.kind import N_, Figure, Kind, Known, Misfit, Model, Params
 from engines.pictures import MAX_PIXELS
 
@@ -238,6 +239,17 @@ class GanSamplingParams(Params):
             values = {"count": self.pictures, "side": config.resolution, "most": most}
             yield Misfit("count", *TOO_MANY, values)
 
+    def arithmetic(self, known: Known) -> float | None:
+        """The generator's, for every picture or frame; encoding them is not counted. None where the
+        model is not known."""
+        found = known.models.get(self.model)
+        return None if found is None else self.drawn * arithmetic.making(found.config)
+
+    @property
+    def drawn(self) -> int:
+        """How many pictures or frames are drawn."""
+        return self.pictures * (self.frames if self.mode == "film" else 1)
+
     @property
     def pictures(self) -> int:
         """How many samples are drawn, or passed through."""
@@ -292,6 +304,9 @@ GAN_SAMPLING = Kind(
     state_version=1,
     stall_seconds=120.0,
     more=more_like,
+    # docs/bench.md, one core of two: dcgan 0.29 and light 0.45 of half a processor's product, less
+    # what a picture's encoding takes.
+    speed=0.2,
     figures={
         "variety": Figure(
             N_("Variety"),

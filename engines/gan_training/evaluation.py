@@ -12,18 +12,16 @@ from torch import Tensor, nn
 from engines.datasets.prepared import Pixels, Prepared
 from engines.engine import InputError, Inputs, Phase
 from engines.gan_training import innovation, samples
+from engines.gan_training.arithmetic import MOST_REAL
 from engines.gan_training.config import ModelConfig
 from engines.gan_training.figures import NEARNESS
 from engines.gan_training.kind import GanTrainingParams
 from engines.gan_training.stylist import Stylist
 from engines.kind import N_
 from engines.state import generator
-from engines.vision import sets
+from engines.vision import looking, sets
 from engines.vision.network import FeatureNetwork
 from engines.vision.weights import WeightsError, find, verify
-
-MOST_REAL = 1000
-"""Real pictures that are compared with, at most: drawn once for a run."""
 
 K = 3
 
@@ -101,7 +99,7 @@ class Evaluation:
         """
         made, real = len(self._wishes.z), len(self._chosen) if self._real is None else 0
         self.looked = 0, made + real
-        points = self._points(self._made(maker), sets.SIDE, pulse)
+        points = self._points(self._made(maker), looking.SIDE, pulse)
         found = Point(step, *sets.kid(self._real_points(pulse), points, self._params.seed))
         self.looked = None
         self.curve.append(found)
@@ -140,10 +138,10 @@ class Evaluation:
         unseen = 2 * len(self._wishes.z) + (len(self._chosen) if self._real is None else 0)
         ways = (False, True) if self._params.mirror else (False,)
         self.looked, self.reporting = (0, unseen + len(ways) * len(self._pictures)), True
-        made, real = self._points(self._made(maker), sets.SIDE, pulse), self._real_points(pulse)
+        made, real = self._points(self._made(maker), looking.SIDE, pulse), self._real_points(pulse)
         copies = sets.memorised(
-            self._points(self._made(maker), sets.COPY_SIDE, pulse),
-            *(self._points(self._all(way), sets.COPY_SIDE, pulse) for way in ways),
+            self._points(self._made(maker), looking.COPY_SIDE, pulse),
+            *(self._points(self._all(way), looking.COPY_SIDE, pulse) for way in ways),
         )
         self.looked, self.reporting = None, False
         return Report(made, real, copies, self._entropy(made, real), len(self._pictures))
@@ -186,7 +184,7 @@ class Evaluation:
 
     def _real_points(self, pulse: Callable[[], None]) -> Tensor:
         if self._real is None:
-            self._real = self._points(self._compared(), sets.SIDE, pulse)
+            self._real = self._points(self._compared(), looking.SIDE, pulse)
         return self._real
 
     def _points(self, parts: Iterable[Pixels], side: int, pulse: Callable[[], None]) -> Tensor:

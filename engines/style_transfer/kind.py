@@ -7,7 +7,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from annotated_types import MaxLen, MinLen
 from pydantic import Field, ValidationInfo, field_validator
 
-from engines.kind import N_, Figure, Kind, Params, Picture
+from engines.kind import N_, Figure, Kind, Known, Params, Picture
+from engines.style_transfer import arithmetic
 
 
 class StyleTransferParams(Params):
@@ -104,6 +105,11 @@ class StyleTransferParams(Params):
         description=N_("The same seed gives the same picture."),
     )
 
+    def arithmetic(self, known: Known) -> float:
+        """See :mod:`.arithmetic`."""
+        paintings = [known.pictures.get(style) for style in self.styles]
+        return arithmetic.transfer(self.model_dump(), known.pictures.get(self.content), paintings)
+
     @field_validator("weights")
     @classmethod
     def _one_weight_each(cls, weights: list[float], known: ValidationInfo) -> list[float]:
@@ -122,6 +128,8 @@ STYLE_TRANSFER = Kind(
     state_version=1,
     stall_seconds=120.0,
     pieces=True,
+    # docs/bench.md: 0.52 and 0.57 of a processor's product.
+    speed=0.5,
     figures={
         "loss": Figure(
             N_("Loss"),

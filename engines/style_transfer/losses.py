@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from engines.style_transfer.scales import CONTENT_TAP, RIM, STYLE_TAPS, VIEWS
 from engines.vision.network import FeatureNetwork
 from engines.vision.piecewise import Part, Piecewise, known
 from engines.vision.statistics import (
@@ -27,15 +28,8 @@ from engines.vision.statistics import (
     wasserstein_pull,
 )
 
-CONTENT_TAP = "4_2"
-STYLE_TAPS = ("1_1", "2_1", "3_1", "4_1", "5_1")
-
 CONTENT_SCALE = 0.12
 """What a ``content_weight`` of 1 means against the mean of the layers' style distances."""
-
-VIEWS = 4
-RIM = 8
-"""Pixels that a view adds to each side of the picture, left and right together."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +48,9 @@ class Objective:
     each painting. Each layer's distance is divided by the painting's own variance there, so
     that layers count alike whatever their unit.
 
-    The picture is seen through :data:`VIEWS` views, in turn: mirrored at its rim and shifted by
-    a few pixels drawn from ``draws``. Pooling has a grid, and a picture that is always laid on
-    the same one takes on its pattern.
+    The picture is seen through :data:`.scales.VIEWS` views, in turn: mirrored at its rim and
+    shifted by a few pixels drawn from ``draws``. Pooling has a grid, and a picture that is always
+    laid on the same one takes on its pattern.
 
     With ``pieces`` the network never sees more than a tile at a time: the same losses and the same
     gradient up to rounding, in less memory and more time.

@@ -1,4 +1,7 @@
-"""The sizes a picture is worked through, coarse to fine. No torch here."""
+"""The sizes a picture is worked through, coarse to fine, and how it is seen at each.
+
+No torch here.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,13 @@ GROWTH = 2**0.5
 
 FEWER = 0.8
 """Each scale takes this share of the steps of the one before: less is left to change."""
+
+CONTENT_TAP = "4_2"
+STYLE_TAPS = ("1_1", "2_1", "3_1", "4_1", "5_1")
+
+VIEWS = 4
+RIM = 8
+"""Pixels that a view adds to each side of the picture, left and right together."""
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engines.vision import weights
+from engines.vision.looking import BLOCKS
 
 Pooling = Literal["blur", "max", "average"]
-
-BLOCKS: dict[str, tuple[int, ...]] = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
-"""Convolutions in each block; a pooling stands between blocks."""
 
 POOLING: dict[str, Pooling] = {"vgg16": "blur", "vgg19": "max"}
 """The pooling each network was trained with."""

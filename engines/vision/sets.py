@@ -18,19 +18,11 @@ from torch.nn import functional
 
 from engines.state import generator
 from engines.vision import network as networks
+from engines.vision.looking import SIDE
 from engines.vision.network import FeatureNetwork
 
 Pictures: TypeAlias = "Tensor | np.ndarray[Any, np.dtype[Any]]"
 """(n, 3, H, W) floats in [0, 1], or (n, H, W, 3) bytes; a memory-mapped array is read by batch."""
-
-SIDE = 64
-"""Pixels on a side at which pictures are looked at: 1,000 take 23 s on one core at 64, 99 s at 128
-(fp32, AVX-512)."""
-
-COPY_SIDE = 32
-"""The side for :func:`memorised` and :func:`nearest`: at 64 the features dwell on the finest
-texture, and a copy that training has softened, or with noise of 3 %, lies as far off as a new
-picture."""
 
 TAPS = ("1_2", "2_2", "3_3", "4_3", "5_3")
 BATCH = 32
@@ -154,8 +146,8 @@ def nearest(made: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
 
 def memorised(made: Tensor, real: Tensor, mirrored: Tensor | None = None) -> Memorised:
     """Which of the (m, d) made points are copies of one of the (n, d) training points; both
-    embedded at :data:`COPY_SIDE`. ``mirrored`` are those of the training pictures' mirror images,
-    where training showed them too: a copy of one is a copy of its picture.
+    embedded at :data:`.looking.COPY_SIDE`. ``mirrored`` are those of the training pictures' mirror
+    images, where training showed them too: a copy of one is a copy of its picture.
 
     The ratio is a made picture's distance to its nearest training picture over the distance of
     that one to its own nearest other: about 1 for new works of the same hand, 0 for a copy,

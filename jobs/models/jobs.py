@@ -18,6 +18,8 @@ class Job(Base):
 
     ``given`` is what was asked, ``params`` the same with every preset and default filled in,
     ``inputs`` the SHA-256 of each file and dataset it names, by id; null while that is not known.
+    ``work`` is :meth:`engines.kind.Params.arithmetic` of it as it was commissioned; null where that
+    is not known.
     ``smaller`` counts how often memory ran out, ``best_score`` is the highest score of its
     checkpoints so far.
     ``snapshots`` are the models it was asked for on its way and has not handed out yet.
@@ -70,6 +72,14 @@ class Job(Base):
             "queued_at",
             postgresql_where=text("state = 'queued'"),
         ),
+        # The newest that ended, from which it is told how long the next should take.
+        Index(
+            "ix_job_told",
+            "resource",
+            "kind",
+            "id",
+            postgresql_where=text("state = 'succeeded' AND work IS NOT NULL"),
+        ),
         Index("ix_job_failed", "ended_at", postgresql_where=text("state = 'failed'")),
         Index("ix_job_owner_id_id", "owner_id", "id"),
         Index("ix_job_tags", "tags", postgresql_using="gin"),
@@ -81,6 +91,7 @@ class Job(Base):
     given: Mapped[dict[str, Any]]
     params: Mapped[dict[str, Any]]
     inputs: Mapped[dict[str, Any]]
+    work: Mapped[float | None]
     resource: Mapped[str]
     priority: Mapped[int] = mapped_column(server_default=text("0"))
     tags: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))

@@ -17,7 +17,8 @@ class Slot(Base):
 
     ``drained_at`` is since when it takes no further job: because an administrator wants so, or
     because it is in quarantine, which ``drained_because`` explains. ``vitals`` is what its worker
-    last measured; :mod:`worker.vitals` says what is in it.
+    last measured; :mod:`worker.vitals` says what is in it. ``rate`` is what its machine does when
+    nothing else runs, in floating-point operations a second of a matrix product; null until then.
     """
 
     __tablename__ = "slot"
@@ -31,6 +32,7 @@ class Slot(Base):
     drained_at: Mapped[datetime | None]
     drained_because: Mapped[str | None]
     vitals: Mapped[dict[str, Any] | None]
+    rate: Mapped[float | None]
 
 
 class Closure(Base):

@@ -194,7 +194,7 @@ def _queue(
         running=int(running),
         slots=len(serving),
         oldest_seconds=None if oldest is None else (now - oldest).total_seconds(),
-        eta_seconds=listing.wait_seconds(session, name, int(waiting) + 1),
+        eta_seconds=listing.wait_seconds(session, name),
         closure=closure,
         stuck=stuck,
     )

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from engines import pictures
-from engines.vision import sets
+from engines.vision import looking, sets
 from engines.vision.network import FeatureNetwork
 from tests.engines.tiny import FILES, OTHER, PAINTING, PHOTO, SAMPLES
 
@@ -176,7 +176,7 @@ def test_the_nearest_is_found_across_blocks_of_rows(monkeypatch: pytest.MonkeyPa
 
 def test_soft_and_noisy_copies_are_flagged_and_new_crops_are_not(network: FeatureNetwork) -> None:
     def points(made: np.ndarray | Tensor) -> Tensor:
-        return sets.embed(network, made, side=sets.COPY_SIDE)
+        return sets.embed(network, made, side=looking.COPY_SIDE)
 
     crops = np.concatenate([_crops(PAINTING, 16, seed=0), _crops(OTHER, 16, seed=0)])
     some = torch.from_numpy(crops[:6]).permute(0, 3, 1, 2).float() / 255

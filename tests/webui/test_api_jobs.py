@@ -23,6 +23,7 @@ FIELDS = {
     "parent_id",
     "progress",
     "queue",
+    "expected",
     "run_eta_seconds",
     "run_seconds",
     "attempt",

@@ -46,7 +46,7 @@ WHO: dict[str, May] = {
     "/": May.SIGNED_IN,
     "/logout": May.SIGNED_IN,
     "/samples/<name>": May.SIGNED_IN,
-    "/new/<kind_name>": May.SIGNED_IN,
+    "/new/<kind_name>*": May.SIGNED_IN,
     "/jobs": May.SIGNED_IN,
     "/jobs/<job_id>*": May.OWNER,
     "/thumbnails/<file_id>": May.OWNER,

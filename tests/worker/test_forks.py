@@ -65,6 +65,15 @@ def test_runners_share_a_parent_but_have_sessions_of_their_own(family: Family) -
     assert os.getsid(other.pid) == other.pid
 
 
+def test_a_runner_can_measure_its_machine_instead_of_running_a_job(family: Family) -> None:
+    runner = family.take()
+    rate = runner.measure(threads=1)
+    assert rate is not None
+    # A core of any machine does more than a hundred million operations a second.
+    assert rate > 1e8
+    assert runner.wait(SECONDS)
+
+
 def test_how_a_runner_ended_can_be_asked_after_its_fork_server_was_let_go(family: Family) -> None:
     """The slot tends its nursery on one thread while the clerk records the end on another."""
     runner = family.take()

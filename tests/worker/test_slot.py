@@ -18,6 +18,7 @@ from jobs import lease
 from jobs.database import Database, connect
 from jobs.lease import Claim
 from jobs.models import Blob, Checkpoint, Job
+from jobs.models import Slot as Registered
 from jobs.records import causes
 from jobs.settings import Settings
 from jobs.states import State
@@ -49,6 +50,9 @@ class Standby:
 
     def close(self) -> None:
         return None
+
+    def measure(self, threads: int) -> float:
+        return 1e9 * threads
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +86,16 @@ def slot(person: Studio, tmp_path: Path) -> Slot:
 def turn(slot: Slot) -> bool:
     """Let it take the next job."""
     return slot._run_next(cast(Nursery, Standby()))
+
+
+def test_a_slot_keeps_what_its_machine_does_with_the_threads_of_a_run(
+    person: Studio, slot: Slot
+) -> None:
+    slot._register(ready=True)
+    slot._measure(cast(Nursery, Standby()))
+    with person.database.begin() as session:
+        rate = session.scalars(select(Registered.rate)).one()
+    assert rate == 1e9 * person.settings.cpu_threads
 
 
 @pytest.mark.parametrize("broken", [{"inputs": {"x": "no hash"}}, {"kind": "of_another_version"}])

@@ -8,10 +8,11 @@ from typing import Any, cast
 from uuid import UUID
 
 from flask import Blueprint, Response, jsonify, request, url_for
+from sqlalchemy.orm import Session
 
 from engines.kind import Snapshot
-from jobs import listing, service, snapshots
-from jobs.models import File, Job
+from jobs import expectation, listing, service, snapshots
+from jobs.models import Job
 from jobs.post import notices
 from jobs.refusals import RefusedError
 from jobs.stored import files as kept
@@ -80,7 +81,7 @@ def show(job_id: str) -> Response:
         if request.if_none_match.contains_weak(tag):
             made = Response(status=304)
         else:
-            made = jsonify(shapes.job(row, kept.outputs_of(session, row.id), place))
+            made = jsonify(_shape(session, row, place))
     made.set_etag(tag, weak=True)
     if not service.is_settled(row):
         made.headers["Retry-After"] = str(POLL_SECONDS)
@@ -184,8 +185,7 @@ def preview(job_id: str) -> Response:
 def accepted(row: Job, webhook_secret: str | None = None) -> Response:
     """202 with the job; with ``Prefer: wait=N`` the answer waits for its end that long."""
     studio().waker.wake(row.resource)
-    row, outputs, place = _settled(row, reading.wait_seconds())
-    told = shapes.job(row, outputs, place)
+    told = _settled(row, reading.wait_seconds())
     made = jsonify({**told, "webhook_secret": webhook_secret} if webhook_secret else told)
     made.status_code = 202
     if webhook_secret:
@@ -195,13 +195,13 @@ def accepted(row: Job, webhook_secret: str | None = None) -> Response:
     return made
 
 
-def _settled(row: Job, seconds: float) -> tuple[Job, list[File], listing.Place | None]:
+def _settled(row: Job, seconds: float) -> dict[str, Any]:
     until = time.monotonic() + seconds
     while True:
         with studio().database.begin() as session:
             row = service.get(session, owner_id(), row.id)
             if service.is_settled(row) or time.monotonic() >= until:
-                return row, kept.outputs_of(session, row.id), listing.place(session, row)
+                return _shape(session, row)
         time.sleep(WAIT_TICK_SECONDS)
 
 
@@ -216,5 +216,6 @@ def _act(job_id: str, act: Act) -> Response:
     return made
 
 
-def _shape(session: Any, row: Job) -> dict[str, Any]:
-    return shapes.job(row, kept.outputs_of(session, row.id), listing.place(session, row))
+def _shape(session: Session, row: Job, place: listing.Place | None = None) -> dict[str, Any]:
+    place, run = place or listing.place(session, row), expectation.of(session, row)
+    return shapes.job(row, kept.outputs_of(session, row.id), place, run)

@@ -10,6 +10,7 @@ from flask import url_for
 
 from engines.kind import Kind
 from engines.models import ModelFacts
+from jobs.expectation import Expected
 from jobs.listing import Place
 from jobs.models import File, Frame, Job, Slot
 from jobs.records import frames, metrics
@@ -18,6 +19,7 @@ from jobs.service import is_settled, shown_status
 from jobs.states import Reason
 from jobs.stored.trained import Trained
 from webui.curves import interval, named
+from webui.outlook import Outlook
 from webui.texts import _, filled, phase_text
 
 
@@ -26,8 +28,10 @@ def time(moment: datetime | None) -> str | None:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z") if moment else None
 
 
-def job(row: Job, outputs: Sequence[File], place: Place | None) -> dict[str, Any]:
-    """A job with its progress, place, outputs and addresses."""
+def job(
+    row: Job, outputs: Sequence[File], place: Place | None, run: Expected | None
+) -> dict[str, Any]:
+    """A job with its progress, place, outputs and addresses, and how long it should run."""
     return {
         "id": str(row.id),
         "kind": row.kind,
@@ -40,6 +44,7 @@ def job(row: Job, outputs: Sequence[File], place: Place | None) -> dict[str, Any
         "parent_id": str(row.parent_id) if row.parent_id else None,
         "progress": progress(row),
         "queue": place and {"position": place.position, "eta_seconds": place.eta_seconds},
+        "expected": expected(run),
         "run_eta_seconds": seconds_left(row),
         "run_seconds": row.run_seconds,
         "attempt": row.attempt,
@@ -53,6 +58,11 @@ def job(row: Job, outputs: Sequence[File], place: Place | None) -> dict[str, Any
         "error": error(row),
         "urls": urls(row),
     }
+
+
+def expected(run: Expected | None) -> dict[str, Any] | None:
+    """How long a run should take."""
+    return run and {"seconds": round(run.seconds, 1), "guessed": run.guessed}
 
 
 def progress(row: Job) -> dict[str, Any]:
@@ -209,6 +219,17 @@ def kind(row: Kind) -> dict[str, Any]:
         "summary": _(row.summary),
         "resource": row.resource,
         "params": schema,
+    }
+
+
+def outlook(found: Outlook) -> dict[str, Any]:
+    """What a job would meet that came now."""
+    return {
+        "ahead": found.ahead,
+        "wait_seconds": found.wait_seconds,
+        "machines": found.machines,
+        "run": expected(found.run),
+        "presets": {name: expected(run) for name, run in found.presets.items()},
     }
 
 

@@ -13,6 +13,7 @@ from jobs import closures
 from jobs.models import Closure, File
 from webui import durations
 from webui.navigation import PLACES
+from webui.outlook import run_words
 from webui.problems import words
 from webui.studio import studio
 from webui.texts import _
@@ -52,5 +53,6 @@ def everywhere() -> dict[str, Any]:
         "fault_words": words,
         "about": durations.about,
         "ago": durations.ago,
+        "run_words": run_words,
         "duration_words": durations.words,
     }

@@ -116,7 +116,7 @@ def _shown(dataset_id: str, refused: RefusedError | None = None) -> str:
         query = select(Dataset).where(Dataset.parent_id == row.id, Dataset.owner_id == owner_id())
         versions = session.scalars(query.order_by(Dataset.id)).all()
         parent = session.get(Dataset, row.parent_id) if row.parent_id else None
-        expected = sets.expected(session, learners)
+        learning = sets.learning(session, row, learners) if row.report else []
     card = sets.SetCard(row)
     return render_template(
         "dataset.html",
@@ -126,7 +126,7 @@ def _shown(dataset_id: str, refused: RefusedError | None = None) -> str:
         parent=parent,
         versions=versions,
         learners=learners,
-        expected=expected,
+        learning=learning,
         limit=quotas.size(studio().settings.dataset_bytes),
         trouble=problems.body_of(refused) if refused else None,
         amount=quotas.size,

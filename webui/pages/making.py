@@ -19,7 +19,7 @@ from jobs.post import notices
 from jobs.refusals import Fault, RefusedError
 from webui import choices, forms, problems, uploads
 from webui.api import reading
-from webui.outlook import outlook
+from webui.outlook import of_form, run_words
 from webui.pages.blueprint import pages
 from webui.pages.forms_again import kept_nowhere
 from webui.studio import owner_id, studio
@@ -55,6 +55,18 @@ def make(kind_name: str) -> Response:
         page = render_template("made.html", kind=kind, job=row, hook=hook)
         return kept_nowhere(make_response(page))
     return redirect(url_for("pages.job_page", job_id=row.id), 303)
+
+
+@pages.post("/new/<kind_name>/expected")
+def expected(kind_name: str) -> Response:
+    """How long a job should take as the form is filled in now, in words; empty where that is not
+    known."""
+    form = forms.sent(_kind(kind_name), request.form)
+    with studio().database.begin() as session:
+        said = run_words(of_form(session, owner_id(), form).run)
+    made = make_response(said)
+    made.mimetype = "text/plain"
+    return made
 
 
 def _commission(form: forms.Filled, parent: Job | None) -> Job:
@@ -123,7 +135,7 @@ def _shown(
         offered = choices.offered(session, owner_id(), form)
         form.settled = choices.settled(form, offered)
         hooks = notices.webhooks(session, owner_id())
-        ahead = outlook(session, form.kind)
+        ahead = of_form(session, owner_id(), form)
     page = render_template(
         "new.html",
         form=form,

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from engines.registry import KINDS
 from jobs import listing
 from webui import cards, choices, forms
-from webui.outlook import outlook
+from webui.outlook import of_form
 from webui.pages.blueprint import pages
 from webui.studio import owner_id, studio
 
@@ -24,11 +24,11 @@ def studio_page() -> str:
     form = forms.prefilled(kind)
     with studio().database.begin() as session:
         offered = choices.offered(session, owner_id(), form)
-        ahead = outlook(session, kind)
+        _begin_with_samples(form, offered)
+        ahead = of_form(session, owner_id(), form)
         at_work = _listed(session, listing.Filter(status=AT_WORK), AT_WORK_SHOWN)
         at_work.sort(key=lambda card: AT_WORK.index(card.status))
         works = _listed(session, listing.Filter(status=("succeeded",)), WORKS_SHOWN)
-    _begin_with_samples(form, offered)
     return render_template(
         "studio.html", form=form, offered=offered, outlook=ahead, at_work=at_work, works=works
     )

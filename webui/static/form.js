@@ -3,6 +3,7 @@
 // chosen preset's.
 
 import { takeDrops, upload } from "./upload.js";
+import { write } from "./words.js";
 
 const form = document.querySelector("form.maker");
 
@@ -37,6 +38,7 @@ function hang(field, kept) {
   wall.querySelector(".invite").after(tile);
   makeRoom(wall);
   pick.checked = true;
+  pick.dispatchEvent(new Event("change", { bubbles: true }));
 }
 
 function picture(address, name, words) {
@@ -123,11 +125,27 @@ function fill() {
   }
 }
 
+// How long it should take follows what is chosen. Whoever chooses on gets the newest answer.
+let asked = 0;
+async function expect() {
+  const turn = ++asked;
+  await new Promise((due) => { setTimeout(due, 300); });
+  if (turn !== asked) return;
+  const body = new FormData(form);
+  for (const [name, value] of [...body]) if (value instanceof File) body.delete(name);
+  // A field may be called "dataset", and the form's own property of that name is then the field.
+  const answer = await fetch(form.getAttribute("data-expected"), { method: "POST", body }).catch(() => null);
+  const words = answer && answer.ok ? await answer.text() : "";
+  if (turn === asked) write(form.querySelector('[data-words="run"]'), words);
+}
+
 form.classList.add("scripted");
 form.querySelectorAll(".field.reference").forEach(takePictures);
 form.querySelectorAll("[data-slider]").forEach(addSlider);
 form.addEventListener("change", (event) => { if (event.target.type === "radio") fill(); });
 fill();
+form.addEventListener("input", expect);
+form.addEventListener("change", expect);
 form.addEventListener("submit", () => {
   for (const button of form.querySelectorAll("button.main")) button.disabled = true;
 });
