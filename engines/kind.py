@@ -114,12 +114,16 @@ class Params(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _fill_from_preset(cls, given: Any) -> Any:
-        if not cls.PRESETS or not isinstance(given, dict):
-            return given
+    def _fill_in(cls, given: Any) -> Any:
+        return {**cls.filled(given), **given} if isinstance(given, dict) else given
+
+    @classmethod
+    def filled(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        """What is filled in where it is absent from what was ``given``: the preset's values."""
+        if not cls.PRESETS:
+            return {}
         name = given.get("preset", cls.model_fields["preset"].default)
-        filled = cls.PRESETS.get(name, {}) if isinstance(name, str) else {}
-        return {**filled, **given}
+        return dict(cls.PRESETS.get(name, {})) if isinstance(name, str) else {}
 
     def misfits(self, known: Known) -> Iterator[Misfit]:
         """What of these parameters does not fit the sets and models that they name, as far as those

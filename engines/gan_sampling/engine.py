@@ -16,7 +16,7 @@ from engines.gan_sampling.latents import between, latent
 from engines.gan_sampling.sheet import sheet
 from engines.gan_training.config import ModelConfig, ModelError
 from engines.gan_training.model_file import load_model
-from engines.gan_training.networks import build_generator, load_into
+from engines.gan_training.networks import build_generator, load_into, set_dial
 from engines.kind import N_, Known, Params
 from engines.state import State, StateError, same_params
 
@@ -167,6 +167,8 @@ def _loaded(
         message = N_("The model is not among the inputs of this job.")
         raise InputError("/model", message) from None
     refuse_misfits(params, Known(models={params.model: model.facts}))
+    if params.innovation is not None:
+        set_dial(generator, params.innovation)
     return model.config, generator.to(device).eval().requires_grad_(False)
 
 

@@ -11,6 +11,7 @@ from annotated_types import MaxLen
 from pydantic import Field, ValidationInfo, field_validator
 
 from engines.gan_training import arithmetic
+from engines.gan_training.config import MOST_INNOVATION
 from engines.kind import N_, Figure, Kind, Known, Misfit, Model, Params
 from engines.pictures import MAX_PIXELS
 
@@ -25,6 +26,10 @@ NO_STYLES = (
 OTHER_STYLES = (
     N_("The model knows no style '%(label)s'. It knows: %(known)s."),
     N_("Choose one of the styles it knows."),
+)
+NONE_TO_MIX = (
+    N_("The model knows no styles, so an innovation of %(ours)s has none to mix."),
+    N_("Leave it open, or choose a model that knows styles."),
 )
 TOO_MANY = (
     N_("%(count)s pictures of %(side)s px are too many; at most %(most)s fit."),
@@ -163,6 +168,16 @@ class GanSamplingParams(Params):
             " turn, neighbours keep to that of their sample, and a film to the first."
         ),
     )
+    innovation: float | None = Field(
+        None,
+        ge=0,
+        le=MOST_INNOVATION,
+        title=N_("Innovation"),
+        description=N_(
+            "For a model that knows styles: 0 keeps to one in each picture; at 1 a third of it is"
+            " of others, at 2 a half, and more beyond. Left open, as the model was trained to draw."
+        ),
+    )
     columns: int = Field(
         0,
         ge=0,
@@ -234,6 +249,8 @@ class GanSamplingParams(Params):
             more = ["..."] if len(config.labels) > LABELS_NAMED else []
             styles = ", ".join([*config.labels[:LABELS_NAMED], *more])
             yield Misfit("label", *OTHER_STYLES, {"label": self.label, "known": styles})
+        if self.innovation and not config.conditional:
+            yield Misfit("innovation", *NONE_TO_MIX, {"ours": f"{self.innovation:g}"})
         most = MAX_PIXELS // config.resolution**2
         if self.mode != "film" and self.pictures > most:
             values = {"count": self.pictures, "side": config.resolution, "most": most}
@@ -291,7 +308,8 @@ def more_like(params: Mapping[str, Any], position: int) -> dict[str, Any] | None
         return None
     if known.seeds and position and not known.label:
         way = (replace(way[0], turn=position),)
-    kept = {"model": known.model, "truncation": known.truncation, "label": known.label}
+    names = ("model", "truncation", "label", "innovation")
+    kept = {name: getattr(known, name) for name in names}
     return {**kept, "near": way_text(way), "spread": known.spread}
 
 

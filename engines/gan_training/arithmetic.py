@@ -36,10 +36,6 @@ gates. On that core they did 32 GFLOP/s (64 px, width 16, batch 8), and a quarte
 PENALTY = 6
 """Passes of the judge over a real picture that a gradient penalty takes."""
 
-PULLED = 0.5
-"""Share of the steps in which the innovation dial pulls, on a way of its own back through the
-judge: see :data:`engines.gan_training.innovation.LEARNED`."""
-
 
 def making(config: ModelConfig) -> float:
     """Operations that make one picture."""
@@ -63,7 +59,7 @@ def judging(config: ModelConfig) -> float:
             # Of a block only the first kernel, the one with four taps, is on its way down.
             side //= 2 if shape[-1] == 4 else 1
             total += 2 * prod(shape) * side**2
-        elif name in ("heads.verdict.weight", "heads.style.weight"):
+        elif name == "heads.verdict.weight":
             total += 2 * prod(shape)
     return total
 
@@ -98,7 +94,6 @@ def training(ours: Mapping[str, Any], theirs: SetFacts | None) -> float:
         width=ours["width"],
         labels=("",) * labels,
         conditional=ours["conditional"],
-        styles=ours["innovation"] > 0,
     )
     step = ours["batch"] * _of_a_picture(config, ours) * SLOWER[config.architecture]
     steps: float = ours["steps"] * (BESIDE + step)
@@ -110,8 +105,6 @@ def _of_a_picture(config: ModelConfig, ours: Mapping[str, Any]) -> float:
     to its maps), the judge the same with a real and a made one."""
     judge = judging(config)
     total = 3 * making(config) + 3 * 2 * judge + 3 * redrawing(config)
-    if ours["innovation"]:
-        total += 2 * judge * PULLED
     if ours["r1"]:
         # There and back, and each of both back once more.
         total += PENALTY * judge / ours["r1_interval"]

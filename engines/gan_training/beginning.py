@@ -70,7 +70,7 @@ def config(params: GanTrainingParams, found: Prepared, begun: LoadedModel | None
         width=params.width,
         labels=found.label_names,
         conditional=params.conditional,
-        styles=params.innovation > 0,
+        innovation=params.innovation,
     )
 
 

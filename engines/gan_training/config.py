@@ -19,6 +19,9 @@ LONGEST_HEADER = 16 * 1024**2
 LATENT: Mapping[str, int] = {"dcgan": 128, "light": 256}
 """Length of z, by architecture."""
 
+MOST_INNOVATION = 10
+"""Where the dial from imitation to innovation ends."""
+
 
 class ModelError(Exception):
     """The file is no model of ours, or a damaged one. Says what is wrong in words."""
@@ -30,9 +33,11 @@ class ModelConfig:
 
     ``resolution`` is the side of the square pictures in px, ``latent`` the length of z,
     ``width`` the channels of the discriminator's first block. ``labels`` names the styles the
-    networks were trained on; ``conditional`` says that the generator takes a label,
-    ``styles`` that the discriminator has a head that tells them apart. ``origin`` is JSON told
-    to people (set, steps, figures); nothing is built from it.
+    networks were trained on; ``conditional`` says that the generator takes a label.
+    ``innovation`` is where the dial stands as long as nobody turns it
+    (:mod:`engines.gan_training.mixtures`). ``styles`` says that the discriminator's file has a head
+    that tells styles apart, as those of earlier versions had; it is left out. ``origin`` is JSON
+    told to people (set, steps, figures); nothing is built from it.
     """
 
     architecture: Architecture
@@ -42,6 +47,7 @@ class ModelConfig:
     labels: tuple[str, ...] = ()
     conditional: bool = False
     styles: bool = False
+    innovation: float = 0.0
     origin: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> str:
@@ -96,9 +102,18 @@ def _refuse_odd(config: ModelConfig) -> None:
     for name in ("conditional", "styles"):
         if type(getattr(config, name)) is not bool:
             raise ModelError(f"the model's {name} is neither true nor false")
+    _refuse_odd_labels(config)
+    if not isinstance(config.origin, dict):
+        raise ModelError("the model's origin is no list of what it came from")
+
+
+def _refuse_odd_labels(config: ModelConfig) -> None:
     if len(config.labels) > 1000 or not all(map(is_storable, config.labels)):
         raise ModelError("the model's labels are not at most 1000 names")
     if (config.conditional or config.styles) and not config.labels:
         raise ModelError("the model needs labels and names none")
-    if not isinstance(config.origin, dict):
-        raise ModelError("the model's origin is no list of what it came from")
+    dial = config.innovation
+    if type(dial) not in (int, float) or not 0 <= dial <= MOST_INNOVATION:
+        raise ModelError(f"the model's innovation {dial!r} is not between 0 and {MOST_INNOVATION}")
+    if dial and not config.conditional:
+        raise ModelError("the model's innovation mixes labels, and it has learned none")

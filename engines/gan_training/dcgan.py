@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from engines.gan_training.config import ModelConfig
 from engines.gan_training.judgement import Judgement
-from engines.gan_training.layers import Convolution, GrownConvolution, Heads, StyleInput
+from engines.gan_training.layers import Convolution, GrownConvolution, Head, StyleInput
 
 WIDEST = 8
 """The widest maps have this times ``width`` channels."""
@@ -29,7 +29,7 @@ class Generator(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.style = StyleInput(len(config.labels) if config.conditional else 0)
+        self.style = StyleInput(len(config.labels) * config.conditional, config.latent)
         self._first = channels(config, 4)
         length = config.latent + (StyleInput.LENGTH if config.conditional else 0)
         self.begin = nn.Linear(length, 16 * self._first, bias=False)
@@ -60,8 +60,7 @@ class Discriminator(nn.Module):
             blocks.append(nn.Sequential(convolution, nn.LeakyReLU(0.2, inplace=True)))
             before = wide
         self.blocks = nn.Sequential(*blocks)
-        labels = len(config.labels)
-        self.heads = Heads(before, labels * config.conditional, labels * config.styles)
+        self.heads = Head(before, len(config.labels) * config.conditional)
 
     @property
     def early(self) -> tuple[nn.Module, ...]:
@@ -70,8 +69,7 @@ class Discriminator(nn.Module):
 
     def forward(self, pictures: Tensor, labels: Tensor | None = None) -> Judgement:
         """What it says of ``pictures``."""
-        verdict, style = self.heads(self.blocks(pictures), labels)
-        return Judgement(verdict, style, {})
+        return Judgement(self.heads(self.blocks(pictures), labels), {})
 
     def redrawn(self, judgement: Judgement, corner: int) -> tuple[Tensor, ...]:
         """It has no decoders."""

@@ -19,7 +19,7 @@ from engines.gan_training import (
     augment,
     beginning,
     fitting,
-    innovation,
+    mixtures,
     samples,
     variety,
     works,
@@ -27,7 +27,7 @@ from engines.gan_training import (
 from engines.gan_training.data import Batch, Loader
 from engines.gan_training.evaluation import Evaluation
 from engines.gan_training.guard import KEPT_EVERY, Guard, finite, spread
-from engines.gan_training.history import History
+from engines.gan_training.history import EARLIER, History
 from engines.gan_training.kind import GAN_TRAINING, GanTrainingParams
 from engines.gan_training.lesson import FIGURES, Lesson
 from engines.gan_training.pair import cloned, copy_all, prefixed
@@ -185,7 +185,7 @@ class GanTraining(Engine):
         tensors |= {"signs": self._signs.clone(), "history": self.history.tensor()}
         facts = {
             "params": self.params.model_dump(mode="json"),
-            "innovation": innovation.RULE,
+            "innovation": mixtures.RULE,
             "p": self._p,
             "read": list(self._read),
             "guard": self.guard.facts(),
@@ -197,7 +197,7 @@ class GanTraining(Engine):
     def load_state(self, state: State) -> None:
         """Continue from ``state``; :class:`StateError` names what does not belong to this job."""
         same_params(state, self.params)
-        innovation.same_rule(state, self.params)
+        _same_rule(state, self.params)
         if not 0 <= state.step <= self.total_steps:
             raise StateError(f"step {state.step} is not one of this job's {self.total_steps}")
         good = {name: torch.empty_like(t) for name, t in self.pair.weights().items()}
@@ -213,11 +213,13 @@ class GanTraining(Engine):
         self.pair.restore(state.tensors)
         try:
             facts = state.facts
-            self._p, self._read = float(facts["p"]), [float(each) for each in facts["read"]]
+            self._p = float(facts["p"])
             self.guard.restore(good, facts["guard"])
             self.history.restore(state.tensors["history"], facts["history"])
+            read, names = facts["read"], facts["history"].get("names", EARLIER)
+            self._read = [float(read[n]) for n in self.history.chosen(names)] if read else []
             self.evaluation.restore(facts["evaluation"])
-        except (KeyError, TypeError, ValueError) as missing:
+        except (KeyError, TypeError, ValueError, IndexError) as missing:
             raise StateError(f"the state lacks or garbles {missing}") from missing
         self.pair.set_rate(self.guard.rate)
         self._step = state.step
@@ -298,12 +300,20 @@ class GanTraining(Engine):
         return max(spread(seen, labels), 1e-6)
 
 
+def _same_rule(state: State, params: GanTrainingParams) -> None:
+    """:class:`StateError` where the dial meant something else to the run that left ``state``."""
+    if params.innovation and state.facts.get("innovation") != mixtures.RULE:
+        raise StateError(
+            f"innovation {params.innovation:g} meant something else in the version that left the"
+            " state"
+        )
+
+
 def _measured(params: GanTrainingParams) -> frozenset[str]:
     """The figures that mean something for these parameters; the others stay 0."""
     wanted = {
         "r1": params.r1 > 0,
         "redrawing": params.architecture == "light",
-        "style": params.innovation > 0,
         "augmentation": params.augmentation == "ada",
     }
     return frozenset(name for name in CURVES if wanted.get(name, True))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from engines.datasets.prepared import Pixels, Prepared
 from engines.engine import InputError, Inputs, Phase
-from engines.gan_training import innovation, samples
+from engines.gan_training import samples
 from engines.gan_training.arithmetic import MOST_REAL
 from engines.gan_training.config import ModelConfig
 from engines.gan_training.figures import NEARNESS
@@ -93,9 +93,7 @@ class Evaluation:
     def measure(self, maker: nn.Module, step: int, pulse: Callable[[], None]) -> tuple[Point, bool]:
         """KID of the maker after ``step`` steps, and whether it is the best so far.
 
-        Noise is no best, however near: only what was taught, by this run or before it began. Before
-        the innovation dial is where it was set a maker still imitates: it is nearer to the set, and
-        yet never better than one that was taught with all of the dial.
+        Noise is no best, however near: only what was taught, by this run or before it began.
         """
         made, real = len(self._wishes.z), len(self._chosen) if self._real is None else 0
         self.looked = 0, made + real
@@ -103,21 +101,17 @@ class Evaluation:
         found = Point(step, *sets.kid(self._real_points(pulse), points, self._params.seed))
         self.looked = None
         self.curve.append(found)
-        better = self._taught(found)
-        if better and self.best is not None:
-            better = self._rank(found) > self._rank(self.best)
+        nearer = self.best is None or found.value < self.best.value
+        better = nearer and self._taught(found)
         if better:
             self.best = found
         return found, better
 
     @property
     def score(self) -> float | None:
-        """Minus the distance last measured: higher is nearer. None before the first measurement of
-        what was taught with all of the dial."""
+        """Minus the distance last measured: higher is nearer. None before anything was taught."""
         last = self.curve[-1] if self.curve else None
-        if last is None or not (self._taught(last) and innovation.settled(self._params, last.step)):
-            return None
-        return -last.value
+        return -last.value if last and self._taught(last) else None
 
     def notices(self) -> Sequence[Phase]:
         """What to do where nothing that was measured since the beginning is nearer to the set."""
@@ -166,9 +160,6 @@ class Evaluation:
 
     def _taught(self, point: Point) -> bool:
         return point.step > 0 or self._params.init_from is not None
-
-    def _rank(self, point: Point) -> tuple[bool, float]:
-        return innovation.settled(self._params, point.step), -point.value
 
     def _made(self, maker: nn.Module) -> Iterator[Pixels]:
         return map(samples.as_bytes, samples.made(maker, self._wishes))

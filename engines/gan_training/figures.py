@@ -50,10 +50,6 @@ FIGURES = {
         N_("Error of redrawing"),
         N_("How badly the judging network redraws pictures of the set; lower is a better eye."),
     ),
-    "style": Figure(
-        N_("Error of telling styles apart"),
-        N_("How badly the judging network tells the styles of the set apart; it should fall."),
-    ),
     "gradient": Figure(
         N_("Size of the gradient"),
         N_("How hard one step pulls at the networks. Sudden heights mean that it is shaky."),

@@ -22,7 +22,7 @@ def tried(
     With all that ``params`` want of a step, of the gradients of ``lesson`` in one piece, as such
     steps need most. The networks are afterwards as they were.
     """
-    # The last at which the gradient penalty is due: by then the innovation dial is up as well.
+    # The last at which the gradient penalty is due.
     step = (params.steps - 1) // params.r1_interval * params.r1_interval
     size = FEWEST
     while size <= min(most, len(batch.pictures)):

@@ -14,6 +14,12 @@ from engines.state import StateError
 POINTS = 1000
 """Points of a curve, at most."""
 
+EARLIER = (
+    *("loss_maker", "loss_judge", "real", "made", "sign", "r1", "redrawing", "style"),
+    *("gradient", "augmentation"),
+)
+"""What states that name no figures hold."""
+
 
 class History:
     """The figures of every step, as means over equal stretches of the run.
@@ -51,12 +57,23 @@ class History:
         return torch.tensor(self._rows, dtype=torch.float64).view(-1, 1 + len(self.names))
 
     def facts(self) -> dict[str, Any]:
-        """What has not become a point yet."""
-        return {"sums": list(self._sums), "count": self._count}
+        """The names, and what has not become a point yet."""
+        return {"names": list(self.names), "sums": list(self._sums), "count": self._count}
 
     def restore(self, rows: Tensor, facts: dict[str, Any]) -> None:
-        """Take over :meth:`tensor` and :meth:`facts`; :class:`StateError` if they do not fit."""
-        if rows.dim() != 2 or rows.shape[1] != 1 + len(self.names) or len(rows) > POINTS:
+        """Take over :meth:`tensor` and :meth:`facts`, of an earlier version what is told still;
+        :class:`StateError` if they do not fit."""
+        names = facts.get("names", EARLIER)
+        if rows.dim() != 2 or rows.shape[1] != 1 + len(names) or len(rows) > POINTS:
             raise StateError("the state's tensor history is of another shape")
-        self._rows = rows.tolist()
-        self._sums, self._count = [float(each) for each in facts["sums"]], int(facts["count"])
+        kept = self.chosen(names)
+        self._rows = rows[:, [0, *(1 + column for column in kept)]].tolist()
+        self._sums = [float(facts["sums"][column]) for column in kept]
+        self._count = int(facts["count"])
+
+    def chosen(self, names: Sequence[str]) -> list[int]:
+        """Where each of our names stands among ``names``."""
+        missing = [name for name in self.names if name not in names]
+        if missing:
+            raise StateError(f"the state's history lacks {missing[0]}")
+        return [names.index(name) for name in self.names]

@@ -9,9 +9,8 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Judgement:
-    """Of N pictures: ``verdict`` (N,) without a sigmoid; ``style`` logits (N, K) or None;
-    ``maps`` by side, from which small decoders redraw the pictures; empty without decoders."""
+    """Of N pictures: ``verdict`` (N,) without a sigmoid; ``maps`` by side, from which small
+    decoders redraw the pictures; empty without decoders."""
 
     verdict: Tensor
-    style: Tensor | None
     maps: dict[int, Tensor]

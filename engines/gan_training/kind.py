@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from annotated_types import MaxLen
 from pydantic import Field, ValidationInfo, field_validator
 
 from engines.gan_training import arithmetic, misfits
-from engines.gan_training.config import Architecture, Resolution
+from engines.gan_training.config import MOST_INNOVATION, Architecture, Resolution
 from engines.gan_training.figures import FIGURES
 from engines.kind import N_, Dataset, Kind, Known, Misfit, Model, Params
 
 Policy = Literal["colour", "translation", "cutout"]
 POLICIES: tuple[Policy, ...] = get_args(Policy)
+MIXING: Mapping[str, Any] = {"conditional": True, "variety": 1.0}
+"""What mixing styles needs, where it is left open."""
 
 
 class GanTrainingParams(Params):
@@ -64,12 +66,13 @@ class GanTrainingParams(Params):
     innovation: float = Field(
         0.0,
         ge=0,
-        le=10,
+        le=MOST_INNOVATION,
         title=N_("Innovation"),
         description=N_(
-            "0 imitates the set; 1 asks for pictures between its styles. Beyond 1 hardly more was"
-            " seen. It begins to pull after half of the steps and pulls in full after three"
-            " quarters. Needs a set with labels."
+            "How far samples, and the finished model, leave the styles of the set: 0 imitates them;"
+            " at 1 a third of each picture is of other styles, at 2 a half. Drawing from the model"
+            " can turn it further. Needs a set with labels, and learns them where you leave that"
+            " open."
         ),
         json_schema_extra={"x-group": "main"},
     )
@@ -275,6 +278,14 @@ class GanTrainingParams(Params):
         title=N_("Seed"),
         description=N_("The same seed gives the same model."),
     )
+
+    @classmethod
+    def filled(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        """What the preset fills in; and where styles are to be mixed, they are learned."""
+        found, dial = super().filled(given), given.get("innovation")
+        if isinstance(dial, (int, float)) and dial > 0:
+            found = {**found, **MIXING}
+        return found
 
     def misfits(self, known: Known) -> Iterator[Misfit]:
         """What needs labels, where there are none, and what a model that is begun from is not."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from engines.gan_training import matrices
+from engines.gan_training import matrices, mixtures
 from engines.gan_training.matrices import Window
 
 # Rows: the four taps of the stretched kernel; columns: the taps of the 3-tap kernel in each.
@@ -187,14 +187,20 @@ class SkipExcitation(nn.Module):
 
 
 class StyleInput(nn.Module):
-    """Puts a learned vector for each label before the latent vector; without labels, nothing."""
+    """Puts a learned vector for each label behind the latent vector; without labels, nothing.
+
+    Above 0 its ``dial`` mixes the vectors (:mod:`engines.gan_training.mixtures`).
+    """
 
     LENGTH = 32
 
-    def __init__(self, labels: int) -> None:
+    tastes: Tensor
+
+    def __init__(self, labels: int, latent: int) -> None:
         super().__init__()
-        self.labels = labels
+        self.labels, self.dial = labels, 0.0
         self.vectors = nn.Embedding(labels, self.LENGTH) if labels else None
+        self.register_buffer("tastes", mixtures.tastes(latent, labels), persistent=False)
 
     def forward(self, z: Tensor, labels: Tensor | None) -> Tensor:
         """z (N, latent), labels (N,) int64, to (N, latent + 32) or z itself."""
@@ -202,29 +208,30 @@ class StyleInput(nn.Module):
             return z
         if labels is None:
             raise ValueError("this generator takes labels")
-        return torch.cat([z, self.vectors(labels)], dim=1)
+        vectors = self.vectors(labels)
+        if self.dial:
+            mixed = mixtures.mixture(z, labels, self.tastes, self.dial)
+            vectors = mixed @ self.vectors.weight
+        return torch.cat([z, vectors], dim=1)
 
 
-class Heads(nn.Module):
-    """What a discriminator says of its last map (N, C, 4, 4): real or not, and which style.
+class Head(nn.Module):
+    """What a discriminator says of its last map (N, C, 4, 4): real or not.
 
     With ``labels`` (a conditional model) the verdict is also of the picture with its label, by
-    the projection of Miyato and Koyama 2018. With ``styles`` there is a second head over them
-    (Creative Adversarial Networks, Elgammal et al. 2017).
+    the projection of Miyato and Koyama 2018.
     """
 
-    def __init__(self, channels: int, labels: int, styles: int) -> None:
+    def __init__(self, channels: int, labels: int) -> None:
         super().__init__()
         self.verdict = Convolution(channels, 1, 4)
         self.vectors = nn.Embedding(labels, channels) if labels else None
-        self.style = nn.Linear(channels * 16, styles) if styles else None
 
-    def forward(self, features: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Verdicts (N,) without a sigmoid, and style logits (N, styles) or None."""
-        verdict = self.verdict(features).flatten()
+    def forward(self, features: Tensor, labels: Tensor | None) -> Tensor:
+        """Verdicts (N,) without a sigmoid."""
+        verdict: Tensor = self.verdict(features).flatten()
         if self.vectors is not None:
             if labels is None:
                 raise ValueError("this discriminator takes labels")
             verdict = verdict + (self.vectors(labels) * features.mean((2, 3))).sum(1)
-        style = None if self.style is None else self.style(features.flatten(1))
-        return verdict, style
+        return verdict

@@ -6,22 +6,21 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from engines.gan_training import augment, innovation, variety
+from engines.gan_training import augment, variety
 from engines.gan_training.config import ModelConfig
 from engines.gan_training.data import Batch
 from engines.gan_training.judgement import Judgement
 from engines.gan_training.kind import GanTrainingParams
 from engines.gan_training.light import redrawing_loss
-from engines.gan_training.losses import as_long_as, loss_of, slopes, style_ambiguity
+from engines.gan_training.losses import as_long_as, loss_of, slopes
 from engines.gan_training.pair import Pair
 from engines.state import generator
 
-FIGURES = ("loss_maker", "loss_judge", "real", "made", "sign", "r1", "redrawing", "style")
+FIGURES = ("loss_maker", "loss_judge", "real", "made", "sign", "r1", "redrawing")
 """What a lesson measures, in the order of its tensor: mean losses; mean verdicts; the mean sign of
-real verdicts against the boundary (ADA, Karras et al. 2020); the R1 penalty, the decoders' and
-the style head's losses, 0 where there is none."""
+real verdicts against the boundary (ADA, Karras et al. 2020); the R1 penalty and the decoders'
+loss, 0 where there is none."""
 
 
 @dataclass
@@ -33,8 +32,6 @@ class _Piece:
     labels: Tensor | None
     made_labels: Tensor | None
     changes: augment.Changes | None
-    styles: Tensor | None
-    dial: float
 
 
 class Lesson:
@@ -84,15 +81,7 @@ class Lesson:
             made_labels = batch.labels[order].to(device)
         changes = augment.draw(self._params, p, 2 * n, self._draws("augmentation", step))
         labels = None if batch.labels is None else batch.labels.to(device)
-        dial = self._params.innovation * innovation.risen(step, self._params.steps)
-        real, styles = batch.scaled(device), None
-        if self._params.innovation and labels is not None:
-            styles = functional.one_hot(labels, len(self._config.labels)).float()
-            side, draws = self._params.resolution, self._draws("blends", step)
-            for share in innovation.shares(dial):
-                box = innovation.boxes(n, side, share, draws).to(device)
-                real, styles = innovation.blended(real, styles, box)
-        z = z.to(device)
+        real, z = batch.scaled(device), z.to(device)
         return [
             _Piece(
                 real[begin:end],
@@ -100,8 +89,6 @@ class Lesson:
                 None if labels is None else labels[begin:end],
                 None if made_labels is None else made_labels[begin:end],
                 None if changes is None else _both(changes, begin, end, n).to(device),
-                None if styles is None else styles[begin:end],
-                dial,
             )
             for begin, end in _cut(n, self._size)
         ]
@@ -121,24 +108,15 @@ class Lesson:
             redrawn = pair.judge.redrawn(_of_real(said, n), corner)  # type: ignore[operator]
         found = slopes(self._loss, said.verdict, total)
         extra = redrawing_loss(redrawn, seen[:n].detach(), corner) * (n / total)
-        style, wished = torch.zeros((), device=device), None
-        if said.style is not None and piece.styles is not None:
-            logits = said.style.float()
-            style = functional.cross_entropy(logits[:n], piece.styles) * (n / total)
-            if piece.dial:
-                ambiguity = style_ambiguity(logits[n:]).sum() / total
-                (wished,) = torch.autograd.grad(ambiguity, leaf, retain_graph=True)
-        losses = [loss for loss in (extra, style) if loss.requires_grad]
+        losses = [extra] if extra.requires_grad else []
         torch.autograd.backward(
             [said.verdict, *losses],
             [found.judge.to(said.verdict.dtype), *(None for _ in losses)],
         )
         assert leaf.grad is not None
         gradient = leaf.grad * found.ratio[:, None, None, None]
-        of_verdict = leaf.grad / found.judge[n:, None, None, None] / total
-        if wished is not None:
-            gradient += piece.dial * innovation.PULL * as_long_as(wished, of_verdict)
         if self._params.variety:
+            of_verdict = leaf.grad / found.judge[n:, None, None, None] / total
             gradient += self._params.variety * self._apart(made, piece, of_verdict)
         made.backward(gradient.to(made.dtype))
         real, of_made = said.verdict.detach().float().chunk(2)
@@ -147,7 +125,7 @@ class Lesson:
             torch.stack([real.sum(), of_made.sum(), signs.sum(), torch.zeros_like(real[0])]) / total
         )
         told = torch.stack([found.maker_loss, found.judge_loss])
-        return torch.cat([told, sums, torch.stack([extra.detach(), style.detach()])])
+        return torch.cat([told, sums, extra.detach()[None]])
 
     def _apart(self, made: Tensor, piece: _Piece, of_verdict: Tensor) -> Tensor:
         """The gradient that parts made pictures which are more alike than those of the set."""
@@ -185,7 +163,7 @@ def _both(changes: augment.Changes, begin: int, end: int, n: int) -> augment.Cha
 
 def _of_real(said: Judgement, n: int) -> Judgement:
     maps = {side: features[:n] for side, features in said.maps.items()}
-    return Judgement(said.verdict[:n], None, maps)
+    return Judgement(said.verdict[:n], maps)
 
 
 def _precision(device: torch.device, deterministic: bool) -> torch.autocast:

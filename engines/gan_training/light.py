@@ -20,7 +20,7 @@ from engines.gan_training.judgement import Judgement
 from engines.gan_training.layers import (
     Gate,
     GrownConvolution,
-    Heads,
+    Head,
     SkipExcitation,
     SpectralConvolution,
     StyleInput,
@@ -46,7 +46,7 @@ class Generator(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.style = StyleInput(len(config.labels) if config.conditional else 0)
+        self.style = StyleInput(len(config.labels) * config.conditional, config.latent)
         self._first = 2 * channels(config, 4)
         length = config.latent + (StyleInput.LENGTH if config.conditional else 0)
         self.begin = nn.Linear(length, 16 * self._first, bias=False)
@@ -110,8 +110,7 @@ class Discriminator(nn.Module):
             blocks.append(HalvingBlock(before, wide))
             before = wide
         self.blocks = nn.ModuleList(blocks)
-        labels = len(config.labels)
-        self.heads = Heads(before, labels * config.conditional, labels * config.styles)
+        self.heads = Head(before, len(config.labels) * config.conditional)
         drawn = min(config.resolution, REDRAWN)
         self.decoders = nn.ModuleDict(
             {str(side): _decoder(judging_channels(config, side), drawn) for side in (8, 16)}
@@ -129,8 +128,7 @@ class Discriminator(nn.Module):
             flowing = block(flowing)
             if flowing.shape[-1] in (8, 16):
                 maps[flowing.shape[-1]] = flowing
-        verdict, style = self.heads(flowing, labels)
-        return Judgement(verdict, style, maps)
+        return Judgement(self.heads(flowing, labels), maps)
 
     def redrawn(self, judgement: Judgement, corner: int) -> tuple[Tensor, ...]:
         """The whole pictures from the maps of 8 px, and one corner (0 to 3, row by row) of them

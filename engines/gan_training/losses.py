@@ -118,22 +118,3 @@ def as_long_as(wished: Tensor, verdict: Tensor) -> Tensor:
     lengths, wanted = wished.flatten(1).norm(dim=1), verdict.flatten(1).norm(dim=1)
     factor = torch.where(lengths > SHORTEST, wanted / lengths.clamp_min(SHORTEST), 0.0)
     return wished * factor[:, None, None, None]
-
-
-def style_ambiguity(logits: Tensor) -> Tensor:
-    """How far (N, K) style logits of made pictures are from claiming no style; (N,).
-
-    -sum_k [(1/K) log p_k + (1 - 1/K) log(1 - p_k)], p the softmax (Creative Adversarial Networks,
-    Elgammal et al. 2017, eq. 6).
-    """
-    count = logits.shape[1]
-    chosen = functional.log_softmax(logits, 1)
-    # log(1 - p_k) is the log of the sum of all others: exact where p_k is almost 1.
-    others = torch.stack(
-        [
-            torch.logsumexp(torch.cat([logits[:, :k], logits[:, k + 1 :]], 1), 1)
-            for k in range(count)
-        ],
-        1,
-    ) - torch.logsumexp(logits, 1, keepdim=True)
-    return -(chosen / count + (1 - 1 / count) * others).sum(1)

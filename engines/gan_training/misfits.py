@@ -21,6 +21,12 @@ NO_STYLES = (
     N_("The set has fewer than two labels, and an innovation of %(ours)s needs them."),
     N_("Put the pictures of each style into a sub-folder of its own, or choose 0."),
 )
+NOT_LEARNED = (
+    N_("An innovation of %(ours)s mixes the labels that a model has learned; this learns none."),
+    N_(
+        "Turn 'Learn the labels' on, with a model to begin from that has learned them; or choose 0."
+    ),
+)
 NO_LABELS = N_("The set has fewer than two labels, so there are none to learn.")
 LABEL_OR_NOT = N_(
     "Put the pictures of each style into a sub-folder of its own, or turn 'Learn the labels' off."
@@ -64,6 +70,8 @@ def of_set(ours: Mapping[str, Any], theirs: SetFacts, begun: ModelFacts | None) 
         values = {"count": theirs.pictures, "fewest": FEWEST}
         yield Misfit("dataset", TOO_FEW, ADD_SOME, values)
     if theirs.labels >= 2:
+        if ours["innovation"] and not ours["conditional"]:
+            yield Misfit("innovation", *NOT_LEARNED, {"ours": f"{ours['innovation']:g}"})
         return
     if ours["innovation"]:
         yield Misfit("innovation", *NO_STYLES, {"ours": f"{ours['innovation']:g}"})

@@ -41,8 +41,16 @@ class Discriminator(Protocol):
 
 
 def build_generator(config: ModelConfig) -> nn.Module:
-    """A generator with ``forward(z, labels=None)``, channels_last; its weights are not set yet."""
-    return _laid_out(_GENERATORS[config.architecture](config))
+    """A generator with ``forward(z, labels=None)``, channels_last, its dial where ``config`` says;
+    its weights are not set yet."""
+    maker = _laid_out(_GENERATORS[config.architecture](config))
+    set_dial(maker, config.innovation)
+    return maker
+
+
+def set_dial(maker: nn.Module, innovation: float) -> None:
+    """Have a generator mix styles (:mod:`engines.gan_training.mixtures`), from now on."""
+    maker.style.dial = innovation  # type: ignore[union-attr]
 
 
 def build_discriminator(config: ModelConfig) -> nn.Module:

@@ -17,19 +17,16 @@ from engines.gan_training.networks import (
     build_generator,
     draw_weights,
     load_into,
+    set_dial,
 )
 from engines.state import StateError, generator
 
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
-LABELLED = {
-    "style.vectors.weight",
-    "heads.vectors.weight",
-    "heads.style.weight",
-    "heads.style.bias",
-}
+LABELLED = {"style.vectors.weight", "heads.vectors.weight"}
 """Weights that have a row for each label."""
 
 STYLE_HEAD = "heads.style."
+"""What judges of earlier versions had beside; it is left out."""
 WARMING = 10
 """The average's decay is at most (1 + t) / (10 + t) after t steps, so that it leaves the first
 weights behind soon."""
@@ -65,6 +62,8 @@ class Pair:
         if begun is not None:
             self._begin_from(begun, config.labels)
         self.average = copy.deepcopy(self.maker).requires_grad_(False).eval()
+        # What is learned is to tell styles apart; only what is drawn mixes them.
+        set_dial(self.maker, 0.0)
         for block in self.judge.early[: params.freeze]:  # type: ignore[index]
             block.requires_grad_(False)
         self._optimisers = {
@@ -143,10 +142,8 @@ class Pair:
         load_into(self.maker, _relabelled(begun.generator, fresh, labels, theirs), "generator")
         fresh = self.judge.state_dict()
         kept = _relabelled(begun.discriminator or {}, fresh, labels, theirs)
-        # A head that tells styles apart is needed for the dial alone: it comes and goes.
-        head = {name: value for name, value in fresh.items() if name.startswith(STYLE_HEAD)}
-        kept = {n: v for n, v in kept.items() if n in head or not n.startswith(STYLE_HEAD)}
-        load_into(self.judge, {**head, **kept}, "discriminator")
+        kept = {name: value for name, value in kept.items() if not name.startswith(STYLE_HEAD)}
+        load_into(self.judge, kept, "discriminator")
 
     def _optimiser(self, network: nn.Module, rate: float) -> torch.optim.Adam:
         learned = [parameter for parameter in network.parameters() if parameter.requires_grad]

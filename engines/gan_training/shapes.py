@@ -32,7 +32,7 @@ def discriminator_shapes(config: ModelConfig) -> Shapes:
     shapes |= _convolution("heads.verdict", last, 1, 4)
     if config.conditional:
         shapes["heads.vectors.weight"] = (labels, last)
-    if config.styles:
+    if config.styles:  # left by earlier versions
         shapes |= {"heads.style.weight": (labels, 16 * last), "heads.style.bias": (labels,)}
     return shapes
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
-from engines.gan_training import arithmetic, innovation
+from engines.gan_training import arithmetic
 from engines.gan_training.config import ARCHITECTURES
 from engines.kind import Known, SetFacts
 from engines.models import inspect
@@ -39,7 +39,6 @@ JOBS: dict[str, tuple[str, dict[str, Any]]] = {
     "one by the first measure": ("style_transfer", {"statistic": "gram", "size": 128}),
     "a training with all that it may have": ("gan_training", {}),
     "a plain one": ("gan_training", MANY),
-    "one with the dial": ("gan_training", {**MANY, "innovation": 1.0}),
     "one of labels": ("gan_training", {**MANY, "conditional": True, "variety": 1.0}),
     # Unchanged pictures would go into the judge as leaves, on which torch cannot count.
     "one with a penalty": (
@@ -97,9 +96,3 @@ def test_a_kind_says_it_without_its_inputs_unless_a_model_decides(kind: str) -> 
     params = KINDS[kind].params.imagined({})
     said = params.arithmetic(Known())
     assert (said is None) == any(found.to == "model" for found in params.references())
-
-
-def test_the_dial_pulls_in_the_share_of_steps_that_is_counted() -> None:
-    steps = 1000
-    pulled = sum(innovation.risen(step, steps) > 0 for step in range(steps))
-    assert pulled == pytest.approx(arithmetic.PULLED * steps, rel=0.01)

@@ -2,79 +2,100 @@
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from engines import state
-from engines.engine import Inputs
-from engines.gan_training import innovation
-from engines.gan_training.engine import GanTraining
-from engines.gan_training.evaluation import Point
-from engines.gan_training.kind import GanTrainingParams
+from engines.gan_training import mixtures
 from engines.gan_training.losses import as_long_as
+from engines.gan_training.model_file import load_model
+from engines.gan_training.networks import build_generator, load_into, set_dial
 from engines.state import StateError
-from engines.vision import sets
-from tests.engines import art, tiny
+from tests.engines import tiny
+from tests.engines.trainings import training
 
-CPU = torch.device("cpu")
-SMALLEST = {"resolution": 32, "width": 4, "batch": 4, "steps": 4, "kid_every": 9, "kid_samples": 8}
+pytestmark = pytest.mark.usefixtures("measured_small")
 
-
-@pytest.fixture(autouse=True)
-def _measured_small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing here hangs on how large the measuring network sees pictures; time does."""
-    monkeypatch.setattr(sets, "SIDE", 32)
+LATENT, KNOWN = 64, 7
 
 
-def _engine(**changes: Any) -> GanTraining:
-    params = GanTrainingParams.model_validate({"dataset": tiny.SET, **SMALLEST, **changes})
-    return GanTraining(params, Inputs({tiny.SET: art.pack(2)}, tiny.SAMPLES), CPU)
+def _drawn(n: int, dial: float, boldness: float = 1.0) -> torch.Tensor:
+    """Mixtures of as many pictures of the last style."""
+    z = torch.randn(n, LATENT, generator=state.generator(0, "z", 0)) * boldness
+    labels = torch.full((n,), KNOWN - 1)
+    return mixtures.mixture(z, labels, mixtures.tastes(LATENT, KNOWN), dial)
 
 
-@pytest.mark.parametrize("steps", [1, 2, 3, 7, 2000])
-def test_the_dial_comes_up_after_the_set_was_learned_and_ends_where_it_was_set(steps: int) -> None:
-    shares = [innovation.risen(step, steps) for step in range(steps)]
-    assert all(low <= high for low, high in itertools.pairwise(shares))
-    assert not any(shares[: min(int(innovation.LEARNED * steps), steps - 1)])
-    assert shares[-1] == 1
+@pytest.mark.parametrize("dial", [0.001, 0.5, 1.0, 2.0, 4.0, 7.0, 10.0])
+def test_the_others_weigh_half_the_dial_and_none_more_than_the_own_style(dial: float) -> None:
+    found = _drawn(50, dial)
+    own = 1 / (1 + min(dial / 2, KNOWN - 1))
+    torch.testing.assert_close(found.sum(1), torch.ones(50))
+    torch.testing.assert_close(found[:, -1], torch.full((50,), own))
+    assert (found >= 0).all()
+    assert (found <= own + 1e-6).all()
 
 
-def test_while_the_dial_is_down_its_place_changes_nothing() -> None:
-    low, high = _engine(innovation=0.5), _engine(innovation=2.0)
-    for engine in (low, high):
-        tiny.run_to(engine, 2)
-    ours, theirs = low.state().tensors, high.state().tensors
+def test_with_the_dial_at_its_end_no_style_weighs_more_than_another() -> None:
+    z, few = torch.randn(5, LATENT), mixtures.tastes(LATENT, 3)
+    found = mixtures.mixture(z, torch.tensor([0, 1, 2, 0, 1]), few, 10.0)
+    torch.testing.assert_close(found, torch.full((5, 3), 1 / 3))
+
+
+def test_every_other_style_is_to_somebodys_taste() -> None:
+    liked = _drawn(200, 2.0)[:, :-1].argmax(1)
+    assert liked.bincount(minlength=KNOWN - 1).min() > 10
+
+
+def test_a_mixture_changes_no_faster_than_the_latent_vector_so_that_films_do_not_jump() -> None:
+    ends = torch.randn(2, LATENT, generator=state.generator(0, "ends", 0))
+    along = torch.linspace(0, 1, 2001)[:, None]
+    way = ends[0] * (along * np.pi / 2).cos() + ends[1] * (along * np.pi / 2).sin()
+    found = mixtures.mixture(way, torch.zeros(2001).long(), mixtures.tastes(LATENT, KNOWN), 1.0)
+    assert found[0].sub(found[-1]).abs().max() > 0.1
+    assert found.diff(dim=0).abs().max() < 0.01
+
+
+def test_boldness_leaves_the_mixture_as_it_is() -> None:
+    torch.testing.assert_close(_drawn(20, 1.0), _drawn(20, 1.0, boldness=0.3))
+
+
+def test_the_dial_changes_what_is_drawn_and_nothing_of_what_is_learned() -> None:
+    plain, turned = (
+        training(innovation=dial, conditional=True, variety=1.0) for dial in (0.0, 2.0)
+    )
+    for engine in (plain, turned):
+        tiny.run_to(engine, 3)
+    ours, theirs = plain.pair.weights(), turned.pair.weights()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
-    for engine in (low, high):
-        tiny.run_to(engine, 4)
-    ours, theirs = low.pair.weights(), high.pair.weights()
-    assert not all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert plain.preview().tobytes() != turned.preview().tobytes()
+    assert plain.evaluation.curve != turned.evaluation.curve
 
 
-def test_a_blend_is_of_each_style_by_its_area() -> None:
-    labels = torch.tensor([0, 1, 2, 2])
-    plain = labels[:, None, None, None].float().expand(4, 3, 16, 16)
-    box = innovation.boxes(4, 16, 1.0, state.generator(0, "boxes", 0))
-    own = torch.nn.functional.one_hot(labels, 3).float()
-    found, styles = innovation.blended(plain, own, box)
-    assert not torch.equal(found, plain)
-    for style in range(3):
-        torch.testing.assert_close(styles[:, style], (found == style).float().mean((1, 2, 3)))
-
-
-def test_so_many_pictures_are_blended_as_the_dial_says() -> None:
-    draws = state.generator(0, "boxes", 0)
-    for dial, *due in ((0.0, 0.0, 0.0), (1.0, 1 / 2, 1 / 4), (2.0, 1.0, 1.0)):
-        for share, expected in zip(innovation.shares(dial), due, strict=True):
-            box = innovation.boxes(4000, 32, share, draws)
-            assert box.min() >= 0
-            assert box.max() <= 32
-            blended = (box[:, 1] > box[:, 0]) & (box[:, 3] > box[:, 2])
-            assert float(blended.float().mean()) == pytest.approx(expected, abs=0.04)
+def test_a_model_draws_as_the_training_showed_it_until_another_dial_is_asked_for(
+    tmp_path: Path,
+) -> None:
+    engine = training(innovation=2.0)
+    tiny.run_to(engine, 3)
+    for output in engine.outputs():
+        if output.name == "model.safetensors":
+            output.content.rename(tmp_path / "m")  # type: ignore[union-attr]
+    model = load_model(tmp_path / "m")
+    assert model.config.innovation == 2
+    maker = build_generator(model.config).eval()
+    load_into(maker, model.generator, "generator")
+    z, labels = torch.randn(4, model.config.latent), torch.arange(4)
+    with torch.no_grad():
+        mixed = maker(z, labels)
+        shown = engine.pair.average(z, labels)
+        set_dial(maker, 0.0)
+        alone = maker(z, labels)
+    assert torch.equal(mixed, shown)
+    assert not torch.isclose(mixed, alone).all()
 
 
 def test_a_wish_is_as_long_as_the_verdicts_gradient_for_every_picture() -> None:
@@ -88,27 +109,33 @@ def test_a_wish_is_as_long_as_the_verdicts_gradient_for_every_picture() -> None:
     torch.testing.assert_close(along, torch.ones(4))
 
 
-def test_a_model_that_only_imitates_yet_is_never_the_best_of_a_run_that_shall_not() -> None:
-    engine = _engine(innovation=1.0, kid_every=2)
-    tiny.run_to(engine, 2)
-    assert engine.score is None
-    engine.evaluation.best = Point(2, -9.0, -9.0, -9.0)
-    tiny.run_to(engine, 4)
-    assert engine.evaluation.best is not None
-    assert engine.evaluation.best.step == 4
-    assert engine.score == -engine.evaluation.curve[-1].value
-
-
-def test_a_state_of_another_dial_is_refused_by_its_field(tmp_path: Path) -> None:
-    for dial in (0.0, 1.0):
-        engine = _engine(innovation=dial)
-        tiny.run_to(engine, 1)
-        old = engine.state()
-        old.facts.pop("innovation")
-        state.save(old, tmp_path / "state")
-        fresh = _engine(innovation=dial)
-        if dial:
-            with pytest.raises(StateError, match="innovation"):
-                fresh.load_state(state.load(tmp_path / "state"))
-        else:
+@pytest.mark.parametrize("dial", [0.0, 1.0])
+def test_a_state_of_another_dial_is_refused_by_its_field(dial: float, tmp_path: Path) -> None:
+    engine = training(innovation=dial)
+    tiny.run_to(engine, 1)
+    old = engine.state()
+    old.facts.pop("innovation")
+    state.save(old, tmp_path / "state")
+    fresh = training(innovation=dial)
+    if dial:
+        with pytest.raises(StateError, match="innovation"):
             fresh.load_state(state.load(tmp_path / "state"))
+    else:
+        fresh.load_state(state.load(tmp_path / "state"))
+
+
+def test_a_state_of_a_version_that_told_more_goes_on_with_the_figures_that_are_told_still(
+    tmp_path: Path,
+) -> None:
+    engine = training()
+    tiny.run_to(engine, 2)
+    old: Any = engine.state()
+    rows, at = old.tensors["history"], 8  # behind "redrawing"
+    old.tensors["history"] = torch.cat([rows[:, :at], rows[:, :1] + 0.5, rows[:, at:]], 1)
+    old.facts["history"] = {"sums": [0.0] * 10, "count": 0}
+    old.facts["read"].insert(at - 1, 0.5)
+    state.save(old, tmp_path / "state")
+    fresh = training()
+    fresh.load_state(state.load(tmp_path / "state"))
+    assert torch.equal(fresh.state().tensors["history"], rows)
+    assert fresh._read == engine._read

@@ -182,6 +182,34 @@ def test_a_film_of_a_model_with_styles_keeps_to_one() -> None:
     assert np.array_equal(np.array(kept.convert("RGB")), np.array(first.convert("RGB")))
 
 
+def test_the_dial_mixes_styles_and_left_open_is_where_the_model_has_it(tmp_path: Path) -> None:
+    known: dict[str, Any] = {"labels": STYLES, "conditional": True}
+    files = {"0": write_model(tmp_path / "0", **known)}
+    files["2"] = write_model(tmp_path / "2", **known, innovation=2.0)
+    drawn = {
+        (model, dial): _pictures(files[model], dial) for model in files for dial in (None, 0.0, 2.0)
+    }
+    assert np.array_equal(drawn["0", None], drawn["0", 0.0])
+    assert np.array_equal(drawn["2", None], drawn["2", 2.0])
+    assert np.array_equal(drawn["0", 2.0], drawn["2", 2.0])
+    assert np.array_equal(drawn["0", 0.0], drawn["2", 0.0])
+    assert not np.array_equal(drawn["0", 0.0], drawn["0", 2.0])
+
+
+def _pictures(model: Path, dial: float | None) -> np.ndarray:
+    engine = _engine({MODEL: model}, count=5, innovation=dial)
+    run_to(engine, engine.total_steps)
+    return engine.state().tensors["pictures"].numpy()
+
+
+def test_a_model_without_styles_has_none_to_mix(tmp_path: Path) -> None:
+    path = write_model(tmp_path / "m")
+    _engine({MODEL: path}, innovation=0.0)
+    with pytest.raises(InputError, match="none to mix") as refused:
+        _engine({MODEL: path}, innovation=1.0)
+    assert refused.value.pointer == "/innovation"
+
+
 def test_truncation_makes_samples_more_alike() -> None:
     def variety(truncation: float) -> float:
         made = _made(count=8, truncation=truncation, label="dots").values()

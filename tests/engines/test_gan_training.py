@@ -15,12 +15,12 @@ from engines import models, state
 from engines.datasets.prepared import prepared
 from engines.datasets.samples import STYLES
 from engines.engine import InputError
-from engines.gan_training import innovation, lesson, variety
+from engines.gan_training import lesson, variety
 from engines.gan_training.config import ModelConfig
 from engines.gan_training.data import Batch, Loader
 from engines.gan_training.kind import GanTrainingParams
 from engines.gan_training.lesson import Lesson
-from engines.gan_training.losses import as_long_as, loss_of, style_ambiguity
+from engines.gan_training.losses import as_long_as, loss_of
 from engines.gan_training.model_file import load_model, save_model
 from engines.gan_training.pair import Pair, cloned
 from engines.gan_training.stylist import Stylist
@@ -31,7 +31,7 @@ from tests.engines.trainings import CPU, MODEL, params_with, training
 pytestmark = pytest.mark.usefixtures("measured_small")
 
 LAST = 2
-"""The last of three steps: all of the dial counts."""
+"""The last of three steps."""
 
 
 RESUMED: dict[str, dict[str, Any]] = {
@@ -153,20 +153,19 @@ def test_parameters_that_do_not_go_together_are_refused_by_name_before_anything_
     params_with(loss="hinge", target_fake=1.0)
 
 
-def test_other_styles_than_the_models_get_a_new_style_head(trained: dict[str, Path]) -> None:
-    files = {MODEL: trained["plain"], tiny.SET: art.pack(4, styles=("dots", "ink"))}
-    engine = training(files, init_from=MODEL, innovation=1.0)
-    assert engine.pair.judge.state_dict()["heads.style.weight"].shape[0] == 2
-
-
-def test_the_head_that_tells_styles_apart_knows_those_that_it_had(trained: dict[str, Path]) -> None:
-    files = {MODEL: trained["labelled"], tiny.SET: art.pack(4, styles=("dots", "ink"))}
-    engine = training(files, init_from=MODEL, conditional=True, innovation=1.0)
-    model = load_model(trained["labelled"])
-    assert model.discriminator is not None
-    at = [model.config.labels.index(label) for label in engine.config.labels]
-    for name in ("heads.style.weight", "heads.style.bias"):
-        assert torch.equal(engine.pair.judge.state_dict()[name], model.discriminator[name][at])
+def test_a_model_of_an_earlier_version_goes_on_without_its_style_head(
+    trained: dict[str, Path], tmp_path: Path
+) -> None:
+    known = load_model(trained["labelled"])
+    assert known.discriminator is not None
+    count, last = len(known.config.labels), known.discriminator["heads.verdict.weight"][0].numel()
+    head = {"heads.style.weight": torch.ones(count, last), "heads.style.bias": torch.ones(count)}
+    earlier = replace(known.config, styles=True)
+    save_model(tmp_path / "m", earlier, known.generator, {**known.discriminator, **head})
+    assert models.inspect(tmp_path / "m").trainable
+    engine = training({MODEL: tmp_path / "m"}, init_from=MODEL, conditional=True)
+    found = engine.pair.judge.state_dict()
+    assert all(torch.equal(found[name], value) for name, value in known.discriminator.items())
 
 
 @pytest.mark.parametrize("changes", [{"innovation": 1.0}, {"conditional": True}])
@@ -174,6 +173,15 @@ def test_what_needs_labels_says_so(changes: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="fewer than two labels") as refused:
         training({tiny.SET: art.pack(2, labelled=False)}, **changes)
     assert refused.value.pointer == f"/{next(iter(changes))}"
+
+
+def test_styles_can_only_be_mixed_where_they_are_learned() -> None:
+    assert params_with(innovation=1.0).conditional
+    assert params_with(innovation=1.0).variety == 1
+    assert not params_with(innovation=0.0).conditional
+    with pytest.raises(InputError, match="learns none") as refused:
+        training(innovation=1.0, conditional=False)
+    assert refused.value.pointer == "/innovation"
 
 
 def test_too_few_pictures_are_refused_with_the_number_needed() -> None:
@@ -188,12 +196,11 @@ def test_a_size_that_is_no_power_of_two_is_refused(resolution: int) -> None:
 
 
 @pytest.mark.parametrize("loss", ["least_squares", "non_saturating", "hinge"])
-@pytest.mark.parametrize("dial", [0.0, 2.0])
-def test_one_pass_gives_the_gradients_of_two(loss: str, dial: float) -> None:
-    both = {"innovation": dial, "variety": dial}
-    params = params_with(loss=loss, **both, augmentation="none", mirror=False)
+@pytest.mark.parametrize("apart", [0.0, 2.0])
+def test_one_pass_gives_the_gradients_of_two(loss: str, apart: float) -> None:
+    params = params_with(loss=loss, variety=apart, augmentation="none", mirror=False)
     found = prepared(art.pack(2), 32, None, "")
-    config = ModelConfig("dcgan", 32, 128, 4, found.label_names, styles=dial > 0)
+    config = ModelConfig("dcgan", 32, 128, 4, found.label_names)
     pair, other = Pair(params, config, CPU, None), Pair(params, config, CPU, None)
     batch = Loader(found, 4, False, 0).batch(LAST)
     Lesson(params, config, variety.usual(found, False), 1).gradients(pair, batch, LAST, 0.0)
@@ -205,32 +212,21 @@ def test_one_pass_gives_the_gradients_of_two(loss: str, dial: float) -> None:
 
 def _two_passes(params: GanTrainingParams, pair: Pair, batch: Batch, usual: torch.Tensor) -> None:
     """The textbook's way: the judge's loss, then the maker's through the judge."""
-    loss, real, labels = loss_of(params), batch.scaled(CPU), batch.labels
+    loss, real = loss_of(params), batch.scaled(CPU)
     z = torch.randn(4, 128, generator=state.generator(params.seed, "latents", LAST))
     made = pair.maker(z)
-    if params.innovation and labels is not None:
-        draws = state.generator(params.seed, "blends", LAST)
-        styles = torch.nn.functional.one_hot(labels, len(STYLES)).float()
-        for share in innovation.shares(params.innovation):
-            box = innovation.boxes(4, 32, share, draws)
-            real, styles = innovation.blended(real, styles, box)
     said, of_made = pair.judge(real), pair.judge(made.detach())
     total = loss.of_real(said.verdict).mean() + loss.of_made(of_made.verdict).mean()
-    if params.innovation:
-        total = total + torch.nn.functional.cross_entropy(said.style, styles)
     torch.autograd.backward(total)
     kept = [p.grad.clone() for p in pair.judge.parameters() if p.grad is not None]
     said = pair.judge(made)
     through: dict[str, Any] = {"retain_graph": True}
     (gradient,) = torch.autograd.grad(loss.of_maker(said.verdict).mean(), made, **through)
-    if params.innovation:
+    if params.variety:
         (verdict,) = torch.autograd.grad(said.verdict.mean(), made, **through)
         missing = variety.shortfall(made, None, usual)
         (wished,) = torch.autograd.grad(missing, made, **through)
         gradient = gradient + params.variety * missing.detach() * as_long_as(wished, verdict)
-        ambiguity = style_ambiguity(said.style).mean()
-        (wished,) = torch.autograd.grad(ambiguity, made, **through)
-        gradient = gradient + params.innovation * innovation.PULL * as_long_as(wished, verdict)
     made.backward(gradient)
     for parameter, kept_one in zip(pair.judge.parameters(), kept, strict=True):
         parameter.grad = kept_one
@@ -254,15 +250,6 @@ def test_a_step_in_half_the_bits_goes_almost_the_same_way(
         found.append(torch.cat(slopes))
     whole, halved_bits = found
     assert torch.nn.functional.cosine_similarity(whole, halved_bits, dim=0) > 0.99
-
-
-def test_style_ambiguity_is_the_papers_formula_and_least_where_no_style_is_claimed() -> None:
-    logits = torch.randn(5, 4)
-    p = logits.softmax(1)
-    formula = -(p.log() / 4 + (1 - 1 / 4) * (1 - p).log()).sum(1)
-    torch.testing.assert_close(style_ambiguity(logits), formula)
-    assert (style_ambiguity(torch.zeros(1, 4)) < formula).all()
-    assert style_ambiguity(torch.tensor([[90.0, 0.0, 0.0]])).isfinite().all()
 
 
 def test_variety_is_missed_where_pictures_of_a_label_are_more_alike_than_the_sets() -> None:

@@ -30,9 +30,7 @@ EVERY = list(itertools.product(ARCHITECTURES, RESOLUTIONS, (True, False)))
 def test_the_listed_shapes_are_those_of_the_networks(
     architecture: Any, resolution: int, labelled: bool
 ) -> None:
-    config = ModelConfig(
-        architecture, resolution, 20, 6, STYLES if labelled else (), labelled, labelled
-    )
+    config = ModelConfig(architecture, resolution, 20, 6, STYLES if labelled else (), labelled)
     with torch.device("meta"):
         made, judge = build_generator(config), build_discriminator(config)
     for listed, network in (

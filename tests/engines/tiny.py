@@ -84,7 +84,7 @@ TINY: dict[str, Tiny] = {
             "kid_every": 4,
             "kid_samples": 8,
         },
-        boundaries=(1, 4),  # after 4 the dial comes up; ADA's probability and the best model change
+        boundaries=(1, 4),  # after 4 ADA's probability and the best model change
         unusable={"/dataset": SET},
         other={"loss": "hinge"},
         long={"steps": 60, "kid_every": 10},

@@ -27,9 +27,7 @@ UNKNOWN = "01890000-0000-7000-8000-000000000000"
 def model(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     origin = {"steps": 200, "kid": 0.012, "set": "a" * 64, "odd": {"deep": []}}
     path = tmp_path_factory.mktemp("models") / "model"
-    made = write_model(
-        path, discriminator=True, labels=STYLES, conditional=True, styles=True, origin=origin
-    )
+    made = write_model(path, discriminator=True, labels=STYLES, conditional=True, origin=origin)
     return made.read_bytes()
 
 
