@@ -18,7 +18,7 @@ from jobs.stored import facts, trained
 from tests.archives import art, labelled
 from tests.commissions import Studio
 from tests.engines.models import STYLES, write_model
-from tests.jobs.stored.test_datasets import Desk
+from tests.jobs.stored.desk import Desk
 
 WHOLE = {"latent": 128, "discriminator": True}
 PLAIN = {f"{n}.png": art("ink", n) for n in range(8)}
