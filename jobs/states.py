@@ -12,12 +12,14 @@ class Word(StrEnum):
     """A value with its meaning; the meaning is translated where it is shown."""
 
     meaning: str
+    lasting: bool
+    """Of a reason why a job failed: tried again as it is, the job ends so again."""
 
-    def __new__(cls, value: str, meaning: str = "") -> Self:
-        """Keep the meaning beside the value."""
+    def __new__(cls, value: str, meaning: str = "", lasting: bool = False) -> Self:
+        """Keep what is said of the value beside it."""
         member = str.__new__(cls, value)
         member._value_ = value
-        member.meaning = meaning
+        member.meaning, member.lasting = meaning, lasting
         return member
 
 
@@ -43,14 +45,18 @@ class Wanted(Word):
 class Reason(Word):
     """Why a job is where it is, when that needs saying."""
 
-    BAD_INPUT = "bad_input", N_("An input cannot be used. Change it and run the job again.")
+    BAD_INPUT = "bad_input", N_("An input cannot be used. Change it and run the job again."), True
     OUT_OF_MEMORY = "out_of_memory", N_("It did not fit into memory. Try a smaller size.")
     SMALLER_PIECES = "smaller_pieces", N_("Memory ran out; it goes on in smaller pieces.")
     WORKER_LOST = "worker_lost", N_("Its machine went away; it goes on from its checkpoint.")
     WORKER_STOPPED = "worker_stopped", N_("Its machine was stopped; it goes on elsewhere.")
     RESTORED = "restored", N_("The studio was restored from a backup; it goes on from there.")
     STALLED = "stalled", N_("It showed no sign of life for too long. Retry it.")
-    POISONED = "poisoned", N_("It broke at the same place every time. Change it and run it again.")
+    POISONED = (
+        "poisoned",
+        N_("It broke at the same place every time. Change it and run it again."),
+        True,
+    )
     TIMED_OUT = "timed_out", N_("Its deadline passed. Retry it with more time.")
     DISK_FULL = "disk_full", N_("The disk is full. It goes on by itself once there is room.")
     ROOM_AGAIN = "room_again", N_("There is room on the disk again; it goes on.")

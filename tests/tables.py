@@ -50,8 +50,9 @@ def states_table() -> str:
 
 
 def reasons_table() -> str:
-    """Every reason with its meaning."""
-    return _table(["reason", "meaning"], [[f"`{reason}`", reason.meaning] for reason in Reason])
+    """Every reason with its meaning, and which of them another try would meet again."""
+    rows = [[f"`{each}`", each.meaning, "yes" if each.lasting else ""] for each in Reason]
+    return _table(["reason", "meaning", "lasting"], rows)
 
 
 def figures_table() -> str:

@@ -19,6 +19,7 @@ from jobs.awaiting import awaits
 from jobs.expectation import Expected
 from jobs.models import Dataset, File, Job
 from jobs.service import is_settled, shown_status
+from jobs.states import Reason
 from webui import forms
 from webui.texts import _, phase_text
 
@@ -109,8 +110,16 @@ class Card:
     @property
     def actions(self) -> tuple[str, ...]:
         """What may be asked of it now; one that waits for its dataset goes on by itself, unless it
-        is paused."""
+        is paused, and one that would end so again is not tried again."""
+        if self.needs_change:
+            return ()
         return ACTIONS["queued"] if awaits(self.row) else ACTIONS[self.status]
+
+    @property
+    def needs_change(self) -> bool:
+        """Whether it failed in a way that another try of the same would end in, too."""
+        reason = self.row.reason if self.status == "failed" else None
+        return reason is not None and Reason(reason).lasting
 
     @property
     def phase(self) -> str:

@@ -172,6 +172,9 @@ def trouble(job: Job) -> Iterator[str]:
         yield f"{job['status']}: {error.get('detail') or job['reason']}"
         if hint := error.get("hint"):
             yield str(hint)
+        if error.get("lasting"):
+            again = f"atelier rerun {job['id']} --set NAME=VALUE"
+            yield f"Tried again as it is, it ends so again. Change what is named: {again}"
 
 
 def progress_words(job: Job) -> str:

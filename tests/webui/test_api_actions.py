@@ -116,6 +116,7 @@ def test_a_failed_job_says_why_and_what_to_do(quiet: Quiet, caller: Caller) -> N
     error = caller.job(_failed(quiet, caller))["error"]
     assert error["code"] == "bad_input"
     assert error["detail"] == Reason.BAD_INPUT.meaning
+    assert error["lasting"]
 
 
 @pytest.mark.parametrize("query", ["", "?from=checkpoint", "?from=start"])

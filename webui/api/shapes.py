@@ -99,6 +99,7 @@ def error(row: Job) -> dict[str, Any] | None:
         "detail": filled(detail, values),
         "pointer": told.get("pointer"),
         "hint": filled(told.get("hint", ""), values),
+        "lasting": Reason(row.reason).lasting,
     }
 
 

@@ -98,6 +98,20 @@ def test_an_error_is_said_in_words_with_a_way_on(visitor: Visitor, worker: Worke
     assert "waiting" in visitor.page(where)
 
 
+@pytest.mark.parametrize("reason", [reason for reason in Reason if reason.lasting])
+def test_a_job_that_would_end_so_again_is_changed_and_not_tried_again(
+    visitor: Visitor, worker: WorkerDouble, reason: Reason
+) -> None:
+    where = visitor.commission(seed="77")
+    worker.fail(worker.claim(), reason)
+    shown = visitor.page(where)
+    assert actions_of(shown) == []
+    assert "Try again" not in shown
+    offered = re.search(r'<a class="button main" href="([^"]+)">Change and make again<', shown)
+    assert offered
+    assert 'name="seed" value="77"' in visitor.page(offered[1])
+
+
 def test_pause_resume_and_cancel_a_running_job(visitor: Visitor, worker: WorkerDouble) -> None:
     where = visitor.commission()
     hold = worker.claim()
