@@ -13,6 +13,10 @@ Architecture = Literal["dcgan", "light"]
 ARCHITECTURES: tuple[str, ...] = get_args(Architecture)
 Resolution = Literal[32, 64, 128, 256, 512]
 RESOLUTIONS: tuple[int, ...] = get_args(Resolution)
+NARROWEST, WIDEST = 1, 256
+"""Channels of the first block that a model may have and a training may be asked for: the same, so
+that training goes on from every model that is taken."""
+LONGEST_LATENT = 1024
 FORMAT = 1
 METADATA = "atelier_model"
 LONGEST_HEADER = 16 * 1024**2
@@ -96,9 +100,12 @@ def _refuse_odd(config: ModelConfig) -> None:
         raise ModelError(f"the model's architecture {config.architecture!r} is not known here")
     if type(config.resolution) is not int or config.resolution not in RESOLUTIONS:
         raise ModelError(f"the model's resolution {config.resolution!r} is none of {RESOLUTIONS}")
-    for name, value, most in (("latent", config.latent, 1024), ("width", config.width, 256)):
-        if type(value) is not int or not 1 <= value <= most:
-            raise ModelError(f"the model's {name} {value!r} is not between 1 and {most}")
+    for name, value, least, most in (
+        ("latent", config.latent, 1, LONGEST_LATENT),
+        ("width", config.width, NARROWEST, WIDEST),
+    ):
+        if type(value) is not int or not least <= value <= most:
+            raise ModelError(f"the model's {name} {value!r} is not between {least} and {most}")
     for name in ("conditional", "styles"):
         if type(getattr(config, name)) is not bool:
             raise ModelError(f"the model's {name} is neither true nor false")

@@ -9,7 +9,13 @@ from annotated_types import MaxLen
 from pydantic import Field, ValidationInfo, field_validator
 
 from engines.gan_training import arithmetic, misfits
-from engines.gan_training.config import MOST_INNOVATION, Architecture, Resolution
+from engines.gan_training.config import (
+    MOST_INNOVATION,
+    NARROWEST,
+    WIDEST,
+    Architecture,
+    Resolution,
+)
 from engines.gan_training.figures import FIGURES
 from engines.kind import N_, Dataset, Kind, Known, Misfit, Model, Params
 
@@ -83,8 +89,8 @@ class GanTrainingParams(Params):
     )
     width: int = Field(
         32,
-        ge=4,
-        le=128,
+        ge=NARROWEST,
+        le=WIDEST,
         title=N_("Width of the networks"),
         description=N_("Channels of the first block: more can learn more, and takes longer."),
     )
@@ -201,7 +207,7 @@ class GanTrainingParams(Params):
     policies: Annotated[list[Policy], MaxLen(3)] = Field(
         list(POLICIES),
         title=N_("Changes"),
-        description=N_("What diffaugment changes."),
+        description=N_("What diffaugment changes; what is named twice counts once."),
         json_schema_extra={
             "x-labels": {
                 "colour": N_("colour"),
@@ -298,6 +304,11 @@ class GanTrainingParams(Params):
     def arithmetic(self, known: Known) -> float:
         """See :mod:`.arithmetic`."""
         return arithmetic.training(self.model_dump(), known.sets.get(self.dataset))
+
+    @field_validator("policies")
+    @classmethod
+    def _once(cls, policies: list[Policy]) -> list[Policy]:
+        return list(dict.fromkeys(policies))
 
     @field_validator("freeze")
     @classmethod

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
+from engines.gan_training.config import NARROWEST, WIDEST
 from jobs.ids import new_id
 from jobs.models import Blob, Dataset
 from jobs.stored import trained
@@ -173,10 +174,34 @@ def test_a_training_that_fits_its_model_in_other_words_of_the_same_is_taken(
     assert made.status_code == 202, made.get_json()
 
 
-def test_a_width_of_a_model_that_no_training_takes_is_named_with_the_limit(
-    caller: Caller, tmp_path: Path
+@pytest.mark.parametrize("width", [NARROWEST, WIDEST])
+def test_a_training_goes_on_from_a_model_of_any_width_that_is_taken(
+    caller: Caller, tmp_path: Path, width: int
 ) -> None:
-    names = {"dataset": a_set(caller), "init_from": bring(caller, tmp_path, width=130)}
-    answer = caller.post("/jobs", json={"kind": "gan_training", "params": names})
+    names = {"dataset": a_set(caller), "init_from": bring(caller, tmp_path, width=width)}
+    made = caller.post("/jobs", json={"kind": "gan_training", "params": names})
+    assert made.status_code == 202, made.get_json()
+    assert made.get_json()["params"]["width"] == width
+
+
+@pytest.mark.parametrize(
+    ("width", "said"),
+    [
+        (NARROWEST - 1, f"0 is too small; at least {NARROWEST} is taken."),
+        (WIDEST + 1, f"257 is too large; at most {WIDEST} is taken."),
+    ],
+)
+def test_a_width_that_no_model_may_have_is_named_with_the_limit(
+    caller: Caller, width: int, said: str
+) -> None:
+    params = {"dataset": a_set(caller), "width": width}
+    answer = caller.post("/jobs", json={"kind": "gan_training", "params": params})
     (error,) = problem(answer, 422, "invalid", "/params/width")["errors"]
-    assert error["detail"] == "130 is too large; at most 128 is taken."
+    assert error["detail"] == said
+
+
+def test_a_change_that_is_named_twice_counts_once(caller: Caller) -> None:
+    params = {"dataset": a_set(caller), "policies": ["cutout", "colour", "cutout"]}
+    made = caller.post("/jobs", json={"kind": "gan_training", "params": params})
+    assert made.status_code == 202, made.get_json()
+    assert made.get_json()["params"]["policies"] == ["cutout", "colour"]
