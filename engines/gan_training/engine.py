@@ -129,8 +129,9 @@ class GanTraining(Engine):
         return self._due(self.params.samples_every) or self._due(self.params.kid_every)
 
     def notices(self) -> Sequence[Phase]:
-        """What goes wrong, in words."""
-        return (*self.guard.notices(self._step), *self.evaluation.notices())
+        """What goes wrong, and what the samples do not show, in words."""
+        said = (*self.guard.notices(self._step), *self.evaluation.notices())
+        return (*said, *samples.notices(self.config))
 
     def beginning(self) -> Metrics:
         """How far from the set the maker is before it has learned anything."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -13,7 +13,9 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
+from engines.engine import Phase
 from engines.gan_training.config import ModelConfig
+from engines.kind import N_
 from engines.state import generator
 
 LONGEST = 1024
@@ -33,6 +35,12 @@ PIXELS = AT_A_TIME * 128**2
 a small batch."""
 
 
+SHOWN_IN_PART = N_(
+    "The grid of samples shows the first {shown} of {labels} labels, a column each: from {first} to"
+    " {last}. The others are learned as well: draw them with 'Sample' at the model."
+)
+
+
 class Layout(NamedTuple):
     """The grid of samples: how many beside and below each other, and the side of one in pixels."""
 
@@ -49,6 +57,15 @@ def layout(config: ModelConfig) -> Layout:
         columns *= 2
     rows = min(columns, CELLS // columns)
     return Layout(columns, rows, min(config.resolution, LONGEST // columns))
+
+
+def notices(config: ModelConfig) -> Sequence[Phase]:
+    """What the grid does not show, in words."""
+    shown, labels = layout(config).columns, config.labels
+    if not config.conditional or len(labels) <= shown:
+        return ()
+    values = {"shown": shown, "labels": len(labels), "first": labels[0], "last": labels[shown - 1]}
+    return (Phase(SHOWN_IN_PART, values),)
 
 
 @dataclass(frozen=True)

@@ -103,3 +103,15 @@ def test_large_samples_are_made_few_at_a_time(resolution: Resolution, most: int)
     shape = config(resolution, 7)
     samples.shown(painter, shape, 0)
     assert (max(painter.at_once), sum(painter.at_once)) == (most, 64)
+
+
+def test_labels_that_the_grid_has_no_column_for_are_said_in_words() -> None:
+    (said,) = samples.notices(config(32, 20))
+    assert said.text.format(**said.values) == (
+        "The grid of samples shows the first 16 of 20 labels, a column each: from style 0 to"
+        " style 15. The others are learned as well: draw them with 'Sample' at the model."
+    )
+    assert not samples.notices(config(32, 16))
+    assert not samples.notices(config(32))
+    unlabelled = ModelConfig("light", 32, 8, 4, tuple(map(str, range(20))), styles=True)
+    assert not samples.notices(unlabelled)
