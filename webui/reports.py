@@ -8,6 +8,7 @@ from typing import Any
 from engines.datasets.report import WARNINGS
 from jobs.models import Dataset
 from jobs.refusals import FAULTS
+from webui import albums
 from webui.texts import filled
 
 UNLICENSED = "unlicensed"
@@ -38,6 +39,17 @@ def unreadable(row: Dataset) -> list[dict[str, str]]:
     ]
 
 
+def near(row: Dataset) -> dict[str, Any]:
+    """Look-alikes: their ``count``, pairs of names, and of positions. A report of an earlier version
+    tells positions alone; those have their names from the album. StorageError where it is away."""
+    told: dict[str, Any] = (row.report or {})["near_duplicates"]
+    if "positions" in told or not told["shown"]:
+        return {"positions": [], **told}
+    listed = albums.listed(row).pictures
+    names = [[listed[position].name for position in pair] for pair in told["shown"]]
+    return {**told, "shown": names, "positions": told["shown"]}
+
+
 def labels(row: Dataset) -> dict[str, int]:
     """How many pictures each label has, by name: the database forgets the order of keys."""
     return dict(sorted((row.report or {}).get("labels", {}).items()))
@@ -52,6 +64,7 @@ def told(row: Dataset) -> dict[str, Any] | None:
         **row.report,
         "labels": labels(row),
         "unreadable": {"count": found["count"], "shown": unreadable(row)},
+        "near_duplicates": near(row),
         "warnings": warnings(row),
     }
 

@@ -205,6 +205,8 @@ def _page(row: Dataset) -> Iterator[str]:
         yield f"  {label}: {count}"
     for entry in report["unreadable"]["shown"]:
         yield f"left out  {entry['name']}: {entry['detail']}"
+    for first, second in report["near_duplicates"]["shown"]:
+        yield f"alike     {first} and {second}"
     for first, copy in report["duplicates"]["shown"]:
         yield f"left out  {copy}: It is the same as {first}."
     disk = ", ".join(f"{size} at {side} px" for side, size in report["disk"].items())

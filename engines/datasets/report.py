@@ -108,7 +108,7 @@ def report(found: Findings) -> dict[str, Any]:
         "sizes": _classes(sides),
         "unreadable": _listed(found.unfit, [vars(unfit) for unfit in found.unfit[:LISTED]]),
         "duplicates": _listed(found.twice, [list(pair) for pair in found.twice[:LISTED]]),
-        "near_duplicates": _listed(found.near, [list(pair) for pair in found.near[:LISTED]]),
+        "near_duplicates": _near(found),
         "ignored": found.ignored,
         "disk": {str(side): 3 * side * side * len(found.fit) for side in RESOLUTIONS},
         "prepare_seconds": round(found.seconds, 2),
@@ -118,6 +118,13 @@ def report(found: Findings) -> dict[str, Any]:
 
 def _listed(all_of_them: Sequence[Any], shown: list[Any]) -> dict[str, Any]:
     return {"count": len(all_of_them), "shown": shown}
+
+
+def _near(found: Findings) -> dict[str, Any]:
+    """Look-alikes by their names, and their positions in the pack for whoever shows them."""
+    positions = [list(pair) for pair in found.near[:LISTED]]
+    names = [[found.fit[position].name for position in pair] for pair in positions]
+    return {**_listed(found.near, names), "positions": positions}
 
 
 def _classes(sides: Sequence[int]) -> list[dict[str, int | None]]:

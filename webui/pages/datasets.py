@@ -13,7 +13,7 @@ from jobs import quotas
 from jobs.models import Dataset
 from jobs.refusals import RefusedError
 from jobs.stored import datasets as kept
-from webui import problems, sets
+from webui import problems, reports, sets
 from webui.api import cursors, reading
 from webui.api import datasets as api
 from webui.pages.blueprint import pages
@@ -145,5 +145,5 @@ def _grid(row: Dataset) -> Grid:
 def _pairs(row: Dataset) -> list[tuple[tuple[int, Any], tuple[int, Any]]]:
     """Pictures that look nearly the same, each with the one it resembles."""
     found = api.listed(row)
-    near = (row.report or {})["near_duplicates"]["shown"][:PAIRS_SHOWN]
+    near = reports.near(row)["positions"][:PAIRS_SHOWN]
     return [(found[first][:2], found[second][:2]) for first, second in near]

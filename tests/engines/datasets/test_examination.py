@@ -159,6 +159,16 @@ def test_copies_are_left_out_and_told(tmp_path: Path) -> None:
     assert set(made.report["duplicates"]["shown"][0]) == names
 
 
+def test_look_alikes_are_kept_and_told_by_their_names(tmp_path: Path) -> None:
+    files = labelled()
+    with Image.open(BytesIO(files["set/flow-fields/0.png"])) as drawn:
+        files["set/flow-fields/small.png"] = saved(drawn.resize((40, 40)), "PNG")
+    near = checked(tmp_path, files).report["near_duplicates"]
+    assert near["count"] == 1
+    assert sorted(near["shown"][0]) == ["set/flow-fields/0.png", "set/flow-fields/small.png"]
+    assert [len(pair) for pair in near["positions"]] == [2]
+
+
 @pytest.mark.parametrize("style", samples.STYLES)
 def test_a_smaller_or_coarser_copy_is_seen_and_another_work_is_not(style: str) -> None:
     """Of every style: what is made from a picture is near it, other pictures of the style are
