@@ -5,22 +5,19 @@ A model is a file like any other; what belongs to somebody else is unknown to th
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
 
-from pydantic import ValidationError
 from sqlalchemy import Select, func, insert, select
 from sqlalchemy import delete as removal
 from sqlalchemy.dialects.postgresql import array
 from sqlalchemy.orm import Session
 
 from engines import media, models
-from engines.kind import ReferenceTo, Referred
+from engines.kind import ReferenceTo
 from engines.models import ModelError, ModelFacts
-from engines.registry import KINDS
 from jobs import quotas, snapshots
 from jobs.database import Database
 from jobs.ids import new_id
@@ -32,10 +29,8 @@ from jobs.settings import Settings
 from jobs.states import ENDED
 from jobs.storage import Storage
 from jobs.stored import facts, files
+from jobs.stored.naming import SUFFIX, named_by, titles
 
-SUFFIX = ".safetensors"
-# What runs call the models they make: all alike, so people are told the set's name instead.
-BY_A_RUN = re.compile(r"model(-step-\d+)?")
 USERS_NAMED = 3
 MOST_USES = 500
 
@@ -177,29 +172,6 @@ def delete(session: Session, owner_id: UUID, model_id: UUID) -> None:
     session.execute(removal(File).where(File.id == row.id))
 
 
-def titles(session: Session, rows: Sequence[File]) -> dict[UUID, str]:
-    """What models are called: as their owner named them, else like the set that they learned from,
-    as long as that is there."""
-    named = {row.id: row.name.removesuffix(SUFFIX) for row in rows}
-    by_runs = {
-        row.id: (row.job_id, found[1] or "")
-        for row in rows
-        if row.job_id is not None and (found := BY_A_RUN.fullmatch(named[row.id]))
-    }
-    if not by_runs:
-        return named
-    jobs = session.scalars(select(Job).where(Job.id.in_({job for job, _ in by_runs.values()})))
-    learned = {
-        job.id: UUID(found.id) for job in jobs for found in _named_by(job) if found.to == "dataset"
-    }
-    query = select(Dataset.id, Dataset.name).where(Dataset.id.in_(learned.values()))
-    sets = {row.id: row.name for row in session.execute(query)}
-    for id_, (job_id, rest) in by_runs.items():
-        if name := sets.get(learned.get(job_id)):
-            named[id_] = f"{name}{rest}"
-    return named
-
-
 def with_lineage(session: Session, rows: Sequence[File]) -> list[Trained]:
     """Models with what they came from and what came of them; a handful of queries for all."""
     if not rows:
@@ -267,7 +239,7 @@ def _works(session: Session, jobs: Iterable[UUID]) -> dict[UUID, list[File]]:
 
 def _references(session: Session, jobs: Iterable[Job]) -> dict[UUID, list[Origin]]:
     """By job: the sets and models that its parameters name."""
-    named = {job.id: _named_by(job) for job in jobs}
+    named = {job.id: named_by(job) for job in jobs}
     ids = {UUID(found.id) for references in named.values() for found in references}
     files_named = session.scalars(select(File).where(File.id.in_(ids))).all()
     sets_named = session.scalars(select(Dataset).where(Dataset.id.in_(ids)))
@@ -277,14 +249,6 @@ def _references(session: Session, jobs: Iterable[Job]) -> dict[UUID, list[Origin
         job: [Origin(found.to, found.id, names.get(found.id)) for found in references]
         for job, references in named.items()
     }
-
-
-def _named_by(job: Job) -> list[Referred]:
-    try:
-        params = KINDS[job.kind].params.model_validate(job.params)
-    except (KeyError, ValidationError):  # commissioned when the kind was another
-        return []
-    return [found for found in params.references() if found.to != "picture"]
 
 
 def _is_picture(row: File) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import struct
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from werkzeug.test import TestResponse
 
 from engines import media
 from jobs import lease
+from jobs.models import File
 from tests.archives import labelled, zipped
 from tests.engines.models import STYLES, write_model
 from tests.webui.pages.worker_double import WorkerDouble, picture
@@ -181,6 +183,39 @@ def test_a_model_is_called_like_its_set_until_its_owner_names_it(
     assert caller.ask("DELETE", f"/datasets/{learned}").status_code == 204
     names = [row["name"] for row in caller.get("/models").get_json()["results"]]
     assert sorted(names) == ["Dusk", "model-step-7", "own"]
+
+
+def test_models_that_would_share_a_name_are_told_apart_by_their_time_wherever_they_are_named(
+    quiet: Quiet, caller: Caller, model: bytes
+) -> None:
+    brought = bring(caller, ("set.zip", zipped(labelled(per_style=4))), name="Dunes")
+    training = {"kind": "gan_training", "params": {"dataset": check(caller, brought)["id"]}}
+    made = []
+    for name in ("model.safetensors", "model-best-step-7.safetensors", "model.safetensors"):
+        job = caller.post("/jobs", json=training).get_json()
+        works = [("model", name, media.MODEL, model, None)]
+        hold = quiet.claim(caller.owner).hold
+        WorkerDouble(quiet.database, quiet.studio.storage).deliver(hold, works)
+        made.append(caller.job(job["id"])["outputs"][0]["id"])
+    with quiet.database.begin() as session:
+        for minute, id_ in enumerate(made):
+            at = datetime(2030, 1, 2, 3, minute, 5, tzinfo=UTC)
+            session.get_one(File, id_).created_at = at
+    listed = [row["name"] for row in caller.get("/models").get_json()["results"]]
+    shared = ["Dunes, 2030-01-02 03:02:05", "Dunes, 2030-01-02 03:00:05"]
+    assert listed == [shared[0], "Dunes-best-step-7", shared[1]]
+    assert caller.get(f"/models/{made[0]}").get_json()["name"] == shared[1]
+    sampling = caller.post("/jobs", json=order(made[0])).get_json()
+    WorkerDouble(quiet.database, quiet.studio.storage).deliver(
+        quiet.claim(caller.owner).hold, [("model", "own.safetensors", media.MODEL, model, None)]
+    )
+    child = caller.job(sampling["id"])["outputs"][0]["id"]
+    (origin,) = caller.get(f"/models/{child}").get_json()["made_from"]
+    assert origin["name"] == shared[1]
+    caller.ask("PATCH", f"/models/{made[0]}", json={"name": "Dunes at night"})
+    assert caller.get(f"/models/{made[2]}").get_json()["name"] == "Dunes"
+    caller.ask("PATCH", f"/models/{made[0]}", json={"name": "Dunes"})
+    assert caller.get(f"/models/{made[2]}").get_json()["name"] == shared[0]
 
 
 def test_models_of_others_and_files_of_other_sorts_are_unknown(

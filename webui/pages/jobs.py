@@ -15,7 +15,7 @@ from jobs import listing, service, snapshots
 from jobs.models import Job
 from jobs.records import logs
 from jobs.refusals import RefusedError
-from jobs.stored import trained
+from jobs.stored import naming, trained
 from webui import cards, timeline
 from webui.api import cursors, reading, shapes
 from webui.curves import figure
@@ -63,7 +63,7 @@ def job_page(job_id: str) -> str:
         made = [file for file in card.outputs if file.media_type == media.MODEL]
         models = trained.with_lineage(session, made)
         given = [file for file in card.inputs if file.media_type == media.MODEL]
-        titles = trained.titles(session, [*made, *given])
+        titles = naming.titles(session, [*made, *given])
     at_end = [model for model in models if model.row.position < snapshots.FIRST_POSITION]
     on_the_way = [model for model in models if model not in at_end]
     return render_template(
