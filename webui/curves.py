@@ -96,6 +96,11 @@ class Curve:
         return max(self.high, *self.interval.highs.values) if self.interval else self.high
 
     @property
+    def single(self) -> bool:
+        """Whether there is one value alone, which makes no line."""
+        return len(self.column) == 1
+
+    @property
     def flat(self) -> bool:
         """Whether every value was the same, as far as that can be said."""
         return len(self.column) > 1 and self.bottom == self.top

@@ -40,8 +40,8 @@ def unreadable(row: Dataset) -> list[dict[str, str]]:
 
 
 def near(row: Dataset) -> dict[str, Any]:
-    """Look-alikes: their ``count``, pairs of names, and of positions. A report of an earlier version
-    tells positions alone; those have their names from the album. StorageError where it is away."""
+    """Look-alikes: their ``count``, pairs of names, and of positions. An earlier version told
+    positions alone; those have their names from the album. StorageError where that is away."""
     told: dict[str, Any] = (row.report or {})["near_duplicates"]
     if "positions" in told or not told["shown"]:
         return {"positions": [], **told}

@@ -36,7 +36,12 @@ class Timeline:
     @property
     def drawn(self) -> list[Curve]:
         """The curves that are worth a look."""
-        return [curve for curve in self.curves if not curve.flat]
+        return [curve for curve in self.curves if not curve.flat and not curve.single]
+
+    @property
+    def single(self) -> list[Curve]:
+        """Those of one value, which is told as a figure."""
+        return [curve for curve in self.curves if curve.single]
 
     @property
     def flat(self) -> list[Curve]:
@@ -61,7 +66,7 @@ class Timeline:
 
     @cached_property
     def best_step(self) -> int | None:
-        """Of which step the best so far is."""
+        """Of which step the best is, so far or of an ended run."""
         return frames.best_step(self.row.progress, self.frames)
 
     @property

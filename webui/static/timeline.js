@@ -226,7 +226,7 @@ function keepData(target, source) {
 // Takes over what is new of a curve and leaves its slider, which may be held, and its size.
 function adoptCurve(fresh) {
   const plot = graphs.querySelector(`[data-curve="${CSS.escape(fresh.dataset.curve)}"]`);
-  if (!plot) return graphs.querySelector(".flat").before(document.adoptNode(fresh));
+  if (!plot) return graphs.querySelector(".figures").before(document.adoptNode(fresh));
   keepData(plot, fresh);
   plot.classList.toggle("ranged", fresh.classList.contains("ranged"));
   for (const part of ["svg", ".axis", ".drawn", "details table"]) {
@@ -251,6 +251,8 @@ function adopt(page) {
   // After a resume from before it the picture looked at may be gone.
   chosen = step === null || !frames.length ? null : positionAt(step);
   for (const curve of page.querySelectorAll("[data-curve]")) adoptCurve(curve);
+  const figures = page.querySelector(".figures");
+  graphs.querySelector(".figures").replaceWith(document.adoptNode(figures));
   write(graphs.querySelector(".flat"), page.querySelector(".flat").textContent);
   wake();
   if (frames.length) draw();
@@ -268,6 +270,7 @@ export function followTimeline(follow, isLive) {
 
   async function ask() {
     const began = performance.now();
+    const live = isLive(); // what is asked after the end is the last
     const headers = tag ? { "If-None-Match": tag } : {};
     const answer = await fetch(scrubber.dataset.fresh, { headers, cache: "no-store" });
     if (answer.status !== 304) {
@@ -276,7 +279,7 @@ export function followTimeline(follow, isLive) {
       adopt(new DOMParser().parseFromString(await answer.text(), "text/html"));
     }
     // Long runs take the server longer to draw: it is asked the less often.
-    return isLive() && Math.max(FRESH_MS, SHARE * (performance.now() - began));
+    return live && Math.max(FRESH_MS, SHARE * (performance.now() - began));
   }
 
   scrubber.addEventListener("input", () => {

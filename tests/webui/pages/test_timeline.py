@@ -252,6 +252,29 @@ def test_a_figure_that_never_changed_is_told_in_words(page: Page, where: str) ->
     expect(page.locator('[data-curve="rate"]')).to_have_count(0)
 
 
+def test_a_figure_measured_once_is_told_and_becomes_a_curve_with_its_second_value(
+    page: Page, where: str, worker: WorkerDouble
+) -> None:
+    hold = worker.holds[-1]
+
+    def measure(step: int, value: float) -> None:
+        column = Column()
+        column.append(step, value)
+        with worker.database.begin() as session:
+            lease.report_metrics(session, hold, {"variety": column})
+
+    measure(LAST + 1, 0.83)
+    page.goto(where)
+    told = page.locator(".figures div", has_text="variety")
+    expect(told.locator("dd")).to_have_text(f"0.83 step {LAST + 1}")
+    expect(page.locator('[data-curve="variety"]')).to_have_count(0)
+    assert fits(page)
+    assert violations(page) == []
+    measure(LAST + 2, 0.7)
+    expect(page.locator('[data-curve="variety"] path.line')).to_be_visible()
+    expect(told).to_have_count(0)
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1440, "light")])
 def test_the_page_is_accessible_and_fits_the_window(
     window: Window, where: str, worker: WorkerDouble, width: int, scheme: str
@@ -280,7 +303,11 @@ def test_the_best_is_the_one_that_the_run_delivers_whatever_its_pictures_scores(
     expect_at(page, 300)
     assert page.locator("#curve-loss path.best").get_attribute("d") == "M450.0 0v200"
     worker.finish(hold)
+    # The page that was open when the run ended says so too: nothing comes after its best.
+    expect(page.get_by_role("link", name="best: step 450", exact=True)).to_be_visible()
+    expect(page.get_by_text("Always the same: rate 0.5", exact=True)).to_be_visible()
     page.goto(where)
+    expect(page.get_by_role("link", name="best: step 450", exact=True)).to_be_visible()
     words = page.locator('.scrubber [data-words="step"]')
     expect(words).to_have_text("the result, of step 450")
     page.get_by_role("link", name="The picture before").click()
