@@ -133,13 +133,13 @@ def pictures(found: Sequence[Frame]) -> Iterator[str]:
 
 
 def models(listed: Iterable[Model]) -> Iterator[str]:
-    """Models as lines of at most 80 columns."""
+    """Models as lines; a name is told whole, as it may be its end that tells it from another."""
     yield f"{'ID':36} {'SIZE':>6}  {'NETWORKS':<8} NAME"
     for found in listed:
         facts = found["facts"] or {}
         size = f"{facts['resolution']} px" if facts else "-"
         networks = facts.get("architecture", "-")
-        yield f"{found['id']:36} {size:>6}  {networks:<8} {_cut(found['name'], 27)}"
+        yield f"{found['id']:36} {size:>6}  {networks:<8} {found['name']}"
 
 
 def model(found: Model) -> list[str]:

