@@ -34,6 +34,7 @@ class Progress(TypedDict):
     metrics: dict[str, float]
     best_step: int | None
     notices: list[str]
+    remarks: list[str]
 
 
 class Expected(TypedDict):

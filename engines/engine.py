@@ -94,10 +94,12 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Phase:
-    """What the engine is doing, in words. ``text`` is translated, then filled from ``values``."""
+    """What the engine is doing, in words. ``text`` is translated, then filled from ``values``.
+    ``calm``: of a notice that is to be known, and no warning."""
 
     text: str
     values: Mapping[str, Any] = field(default_factory=dict)
+    calm: bool = False
 
 
 @dataclass(frozen=True)

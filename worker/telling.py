@@ -124,7 +124,8 @@ class Telling:
             before, self._notices = self._notices, notices
             for notice in notices:
                 if notice not in before:
-                    log.warning("step %s: %s", self._step, said(notice))
+                    level = logging.INFO if notice.calm else logging.WARNING
+                    log.log(level, "step %s: %s", self._step, said(notice))
             for notice in before:
                 if notice.text not in {now.text for now in notices}:
                     log.info("step %s: no longer so: %s", self._step, said(notice))

@@ -91,6 +91,8 @@ def page(job: Job) -> Iterator[str]:
         yield f"best      step {best}"
     for notice in job["progress"]["notices"]:
         yield f"notice    {notice}"
+    for remark in job["progress"]["remarks"]:
+        yield f"remark    {remark}"
     yield f"created   {job['created_at']}"
     if job["ended_at"]:
         yield f"ended     {job['ended_at']}"

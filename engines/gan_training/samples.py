@@ -65,7 +65,7 @@ def notices(config: ModelConfig) -> Sequence[Phase]:
     if not config.conditional or len(labels) <= shown:
         return ()
     values = {"shown": shown, "labels": len(labels), "first": labels[0], "last": labels[shown - 1]}
-    return (Phase(SHOWN_IN_PART, values),)
+    return (Phase(SHOWN_IN_PART, values, calm=True),)
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ def test_an_order_is_accepted_with_its_address_and_a_time_to_come_back(caller: C
     assert (job["priority"], job["tags"], job["version"]) == (3, ["night", "猫"], 1)
     assert (job["attempt"], job["started_at"], job["ended_at"]) == (0, None, None)
     assert (job["outputs"], job["error"], job["parent_id"]) == ([], None, None)
-    known = {"phase", "step", "total", "percent", "metrics", "best_step", "notices"}
+    known = {"phase", "step", "total", "percent", "metrics", "best_step", "notices", "remarks"}
     assert set(job["progress"]) == known
     assert set(job["queue"]) == {"position", "eta_seconds"}
     assert UUID(job["id"]).version == 7

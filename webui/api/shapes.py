@@ -75,6 +75,7 @@ def progress(row: Job) -> dict[str, Any]:
         "metrics": row.progress.get("metrics", {}),
         "best_step": row.progress.get("best_step"),
         "notices": notices(row),
+        "remarks": notices(row, calm=True),
     }
 
 
@@ -83,9 +84,11 @@ def seconds_left(row: Job) -> float | None:
     return None if is_settled(row) else row.progress.get("seconds_left")
 
 
-def notices(row: Job) -> list[str]:
-    """Warnings about the run as it is now, or was at its end, in words."""
-    return [phase_text(notice) for notice in row.progress.get("notices", ())]
+def notices(row: Job, *, calm: bool = False) -> list[str]:
+    """Warnings about the run as it is now, or was at its end, in words; the ``calm`` ones are
+    remarks, and no warnings."""
+    told = row.progress.get("notices", ())
+    return [phase_text(notice) for notice in told if notice.get("calm", False) == calm]
 
 
 def error(row: Job) -> dict[str, Any] | None:

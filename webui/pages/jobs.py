@@ -77,6 +77,7 @@ def job_page(job_id: str) -> str:
         figure=figure,
         large=request.args.get("curve", ""),
         notices=shapes.notices(row),
+        remarks=shapes.notices(row, calm=True),
         error=shapes.error(row),
         log=log,
         log_lines=LOG_LINES,

@@ -60,6 +60,7 @@ function show(job) {
   if (bar) bar.value = percent;
   speak(job);
   warn(job.progress.notices);
+  write(place("remarks"), job.progress.remarks.join(" "));
   newest = job.urls.preview;
   if (job.ended_at === null) showPicture(job.urls.preview);
 }

@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 from flask import Flask
 
+from jobs import lease
 from jobs.records import logs
 from jobs.states import Reason, State
 from tests.webui.pages.conftest import Visitor, new_artist
@@ -96,6 +97,19 @@ def test_an_error_is_said_in_words_with_a_way_on(visitor: Visitor, worker: Worke
     assert "Change and make again" in shown
     assert visitor.post(f"{where}/retry")[2] == where
     assert "waiting" in visitor.page(where)
+
+
+def test_what_is_to_be_known_of_a_run_is_no_warning(visitor: Visitor, worker: WorkerDouble) -> None:
+    where = visitor.commission()
+    hold = worker.claim()
+    told = [
+        {"text": text, "values": {}, "calm": calm} for text, calm in (("W", False), ("R", True))
+    ]
+    with worker.database.begin() as session:
+        lease.report_progress(session, hold, {"step": 1, "share": 0.1, "notices": told})
+    shown = visitor.page(where)
+    assert re.search(r'data-words="notices"><p>W</p></div>', shown)
+    assert re.search(r'data-words="remarks">R</p>', shown)
 
 
 @pytest.mark.parametrize("reason", [reason for reason in Reason if reason.lasting])
