@@ -86,8 +86,6 @@ class Field:
         """What it means to choose nothing here, in the reader's words."""
         if self.kept and self.covered:
             return _("as the model or the preset says")
-        if self.kept:
-            return _("as the model says, else {value}").replace("{value}", self.label(self.default))
         return _("as the preset says") if self.covered else _("left open")
 
     @property

@@ -30,13 +30,13 @@ PATIENCE = 3
 """Measurements after the beginning, before it is said that none is nearer to the set."""
 
 NO_NEARER = N_(
-    "Nothing that it has learned so far is nearer to the set than the model that it began from:"
+    "Nothing that it has learned is nearer to the set than the model that it began from:"
     " that one's distance is {first}, the least since then {since}. So that one is the best, and is"
     " what you get. Change it and make it again: halve the 'Rate of the making network' and the"
     " 'Rate of the judging network', raise 'Frozen blocks', or give it more 'Steps'."
 )
 NO_NEARER_THAN_NOISE = N_(
-    "Nothing that it has learned so far is nearer to the set than the noise that it began from:"
+    "Nothing that it has learned is nearer to the set than the noise that it began from:"
     " {since} at the least, noise {first}. Give it more 'Steps'; if it does not come nearer, halve"
     " the 'Rate of the making network' and the 'Rate of the judging network'."
 )
