@@ -192,7 +192,7 @@ def progress_words(job: Job) -> str:
 def run_words(run: Expected) -> str:
     """``should take 4m 10s, as recent jobs took``."""
     source = "guessed from this machine's speed" if run["guessed"] else "as recent jobs took"
-    return f"should take {duration(run['seconds'])}, {source}"
+    return f"should take {duration(max(1, run['seconds']))}, {source}"
 
 
 def duration(seconds: float) -> str:

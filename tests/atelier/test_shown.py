@@ -19,3 +19,11 @@ def test_a_job_that_would_end_so_again_says_how_to_change_it(lasting: bool) -> N
     assert [line.endswith("atelier rerun 0198 --set NAME=VALUE") for line in said[1:]] == (
         [True] if lasting else []
     )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"), [(0.02, "1s"), (59.6, "1m 0s"), (250, "4m 10s"), (90_000, "1d 1h")]
+)
+def test_a_job_should_take_a_second_at_least(seconds: float, told: str) -> None:
+    said = shown.run_words({"seconds": seconds, "guessed": False})
+    assert said == f"should take {told}, as recent jobs took"

@@ -99,7 +99,7 @@ function addSlider(measure) {
   slider.step = number.step === "any" ? (number.max - number.min) / 200 : number.step;
   slider.tabIndex = -1; // the number beside it is the control for the keyboard
   slider.setAttribute("aria-hidden", "true");
-  const follow = () => { slider.value = number.value || number.placeholder; };
+  const follow = () => { slider.value = number.value || number.placeholder || number.min; };
   slider.addEventListener("input", () => {
     number.value = Number(slider.value).toFixed(number.step === "1" ? 0 : 2);
   });

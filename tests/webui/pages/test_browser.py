@@ -209,3 +209,14 @@ def test_every_page_fits_its_window(
         assert inner[0] <= inner[1], path
         ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert ground == ("rgb(255, 255, 255)" if scheme == "light" else "rgb(18, 18, 17)")
+
+
+def test_a_slider_that_is_left_open_stands_at_its_beginning_and_sends_nothing(page: Page) -> None:
+    page.goto("/new/gan_sampling")
+    page.get_by_text("More", exact=True).click()
+    measure = page.locator(".measure", has=page.locator("#innovation"))
+    slider = measure.locator('input[type="range"]')
+    assert slider.input_value() == "0"
+    expect(measure.locator("#innovation")).to_have_value("")
+    slider.fill("2")
+    expect(measure.locator("#innovation")).to_have_value("2.00")
