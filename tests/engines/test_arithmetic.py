@@ -29,24 +29,30 @@ OFF = 0.05
 
 SET = SetFacts(14, 7)
 PLAIN = {"augmentation": "none", "r1": 0.0, "innovation": 0.0}
-# Enough steps that what is counted of them is not lost among the measurements.
-MANY = {**PLAIN, "steps": 40, "kid_every": 40, "width": 16}
-LIGHT = {**PLAIN, "architecture": "light", "batch": 2, "kid_every": 40}
+WIDER = {**PLAIN, "width": 16}
+LIGHT = {**PLAIN, "architecture": "light", "batch": 2}
 PICTURES = {name: sides(tiny.FILES[name]) for name in (tiny.PHOTO, tiny.PAINTING)}
 JOBS: dict[str, tuple[str, dict[str, Any]]] = {
     "a transfer of two paintings": ("style_transfer", {}),
     "one with large strokes": ("style_transfer", {"style_scale": 2.0, "iterations": 1}),
     "one by the first measure": ("style_transfer", {"statistic": "gram", "size": 128}),
     "a training with all that it may have": ("gan_training", {}),
-    "a plain one": ("gan_training", MANY),
-    "one of labels": ("gan_training", {**MANY, "conditional": True, "variety": 1.0}),
+}
+
+STEPS: dict[str, dict[str, Any]] = {
+    "plain": WIDER,
+    "of labels": {**WIDER, "conditional": True, "variety": 1.0},
     # Unchanged pictures would go into the judge as leaves, on which torch cannot count.
-    "one with a penalty": (
-        "gan_training",
-        {**MANY, "r1": 1.0, "r1_interval": 1, "augmentation": "diffaugment"},
-    ),
-    "one of light networks": ("gan_training", LIGHT),
-    "larger ones": ("gan_training", {**LIGHT, "resolution": 64, "steps": 3}),
+    "with a penalty": {**WIDER, "r1": 1.0, "r1_interval": 1, "augmentation": "diffaugment"},
+    "larger": {**PLAIN, "batch": 2, "resolution": 128},
+    "of light networks": LIGHT,
+    "of larger ones": {**LIGHT, "resolution": 64},
+    "of light ones with a penalty": {
+        **LIGHT,
+        "r1": 1.0,
+        "r1_interval": 1,
+        "augmentation": "diffaugment",
+    },
 }
 
 
@@ -78,6 +84,23 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_job_computes_what_its_kind_says(kind: str, changes: dict[str, Any]) -> None:
     said = declared(kind, tiny.FILES, changes)
     assert said == pytest.approx(counted(kind, tiny.FILES, changes), rel=OFF)
+
+
+@pytest.mark.usefixtures("alone")
+@pytest.mark.parametrize("changes", STEPS.values(), ids=STEPS)
+def test_a_step_of_a_training_computes_what_is_said(changes: dict[str, Any]) -> None:
+    """Measurements, which are most of a tiny training, are left out."""
+    few, one_more = (
+        declared("gan_training", tiny.FILES, {**changes, "steps": steps, "kid_every": 1000})
+        for steps in (100, 101)
+    )
+    assert few is not None
+    assert one_more is not None
+    made = tiny.engine("gan_training", **changes, steps=100, kid_every=1000, samples_every=1000)
+    made.step()
+    with FlopCounterMode(display=False) as seen:
+        made.step()
+    assert one_more - few == pytest.approx(seen.get_total_flops(), rel=OFF)
 
 
 @pytest.mark.parametrize("mode", ["film", "grid"])

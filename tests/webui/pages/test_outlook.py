@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from html import unescape
+from uuid import UUID
 
 import pytest
 from playwright.sync_api import BrowserContext, expect
-from sqlalchemy import delete, update
+from sqlalchemy import delete, insert, update
 
 from jobs import slots
-from jobs.models import Job, Slot
+from jobs.ids import new_id
+from jobs.models import Dataset, Job, Slot
 from tests.webui.pages.conftest import Visitor
 from tests.webui.pages.worker_double import WorkerDouble
 from webui.studio import Studio
@@ -64,8 +66,11 @@ def test_nothing_is_said_of_settings_that_would_be_refused(visitor: Visitor) -> 
 
 @pytest.mark.parametrize("kind", ["style_transfer", "gan_training"])
 def test_it_follows_what_is_chosen_on_the_form(
-    window: Callable[..., BrowserContext], kind: str
+    window: Callable[..., BrowserContext], parts: Studio, artist: UUID, kind: str
 ) -> None:
+    with parts.database.begin() as session:
+        drawn = {"name": "art", "samples": {}}
+        session.execute(insert(Dataset).values(id=new_id(), owner_id=artist, **drawn))
     page = window().new_page()
     page.goto(f"/new/{kind}")
     said = page.locator('[data-words="run"]')
