@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from jobs import closures, expectation
@@ -21,6 +22,7 @@ from jobs.states import State, Wanted
 PAGE_SIZES = range(1, 101)
 # Positions beyond this are shown as it: counting further would cost more than it tells.
 FARTHEST_POSITION = 1000
+_QUEUES = "queues"
 Listed = TypeVar("Listed", bound=Base)
 
 STATUSES: dict[str, ColumnElement[bool]] = {
@@ -59,11 +61,12 @@ class Place:
     eta_seconds: float | None
 
 
-class Waits(NamedTuple):
-    """Of a waiting job what tells how long it should take."""
+class Queue(NamedTuple):
+    """A queue's waiting jobs that come first, by minus their priority and id, and the seconds until
+    each of them begins; of ``begins`` the last is of whoever comes after them."""
 
-    kind: str
-    work: float | None
+    order: list[tuple[int, UUID]]
+    begins: list[float | None]
 
 
 def page(
@@ -118,57 +121,70 @@ def place(session: Session, job: Job) -> Place | None:
     """Where a waiting job stands in its queue; None when it does not wait."""
     if job.state != State.QUEUED:
         return None
-    before = or_(
-        Job.priority > job.priority,
-        and_(Job.priority == job.priority, Job.id < job.id),
-    )
-    ahead = _ahead(session, job.resource, before)
-    return Place(1 + len(ahead), _free_in(session, job.resource, ahead))
+    queue = _queue(session, job.resource)
+    ahead = bisect_left(queue.order, (-job.priority, job.id))
+    return Place(1 + ahead, queue.begins[ahead])
 
 
 def wait_seconds(session: Session, resource: str) -> float | None:
     """Seconds until a job that came now would begin; None where that is not known."""
-    return _free_in(session, resource, _ahead(session, resource, true()))
+    return _queue(session, resource).begins[-1]
 
 
-def _ahead(session: Session, resource: str, before: ColumnElement[bool]) -> Sequence[Waits]:
-    """Kind and work of the waiting jobs of a queue that stand ``before``, the next one first; of
-    very many those that come first."""
-    query = (
-        select(Job.kind, Job.work)
-        .where(Job.resource == resource, Job.state == str(State.QUEUED), before)
-        .order_by(Job.priority.desc(), Job.id)
-        .limit(FARTHEST_POSITION)
-    )
-    return [Waits(*row) for row in session.execute(query)]
+def _queue(session: Session, resource: str) -> Queue:
+    """A queue as it stands, looked at once a transaction: a page of jobs asks for each of them."""
+    told: dict[str, Queue] = session.info.setdefault(_QUEUES, {})
+    if resource not in told:
+        query = (
+            select(Job.priority, Job.id, Job.kind, Job.work)
+            .where(Job.resource == resource, Job.state == str(State.QUEUED))
+            .order_by(Job.priority.desc(), Job.id)
+            .limit(FARTHEST_POSITION)
+        )
+        rows = session.execute(query).all()
+        order = [(-priority, id_) for priority, id_, _, _ in rows]
+        works = [(kind, work) for _, _, kind, work in rows]
+        told[resource] = Queue(order, _begins(session, resource, works))
+    return told[resource]
 
 
-def _free_in(session: Session, resource: str, ahead: Sequence[Waits]) -> float | None:
-    """Seconds until a slot is free for whoever comes after those ``ahead``: running jobs as they
-    tell of themselves, others as they should take; None when that is not known, as while the queue
-    is closed."""
+def _begins(
+    session: Session, resource: str, waiting: Sequence[tuple[str, float | None]]
+) -> list[float | None]:
+    """Seconds until a slot is free for each of those ``waiting``, told by kind and work, and for
+    whoever comes after them: running jobs as they tell of themselves, others as they should take;
+    None where that is not known, as while the queue is closed."""
     counted = select(func.count()).select_from(Slot).where(Slot.resource == resource, SERVING)
     slots = session.execute(counted).scalar_one()
     is_open = session.execute(select(closures.is_open(resource))).scalar_one()
     if not slots or not is_open:
-        return None
-    free_in = [*_remaining(session, resource)]
-    free_in += [0.0] * (slots - len(free_in))
+        return [None] * (len(waiting) + 1)
+    free_in = _free_in(session, resource, slots)
     heapq.heapify(free_in)
-    for kind, work in ahead:
+    found = [free_in[0]]
+    for kind, work in waiting:
         takes = expectation.seconds(session, kind, resource, work)
         heapq.heapreplace(free_in, free_in[0] + takes)
-    return free_in[0] if math.isfinite(free_in[0]) else None
+        found.append(free_in[0])
+    return [seconds if math.isfinite(seconds) else None for seconds in found]
 
 
-def _remaining(session: Session, resource: str) -> Iterator[float]:
-    """Seconds that each running job still takes; one that does not tell yet is half done."""
+def _free_in(session: Session, resource: str, slots: int) -> list[float]:
+    """Seconds until each of the ``slots`` is free, as far as those that wait could need it: 0 for
+    an idle one, else what its job still takes; one that does not tell yet is half done."""
     left = Job.progress["seconds_left"].as_float()
-    running = select(Job.kind, Job.work, left).where(
-        Job.resource == resource, Job.state == str(State.RUNNING)
+    running = (
+        select(Job.kind, Job.work, left, func.count().over())
+        .where(Job.resource == resource, Job.state == str(State.RUNNING))
+        .order_by(left.nulls_last())
+        # Those after them end too late for any job whose place is told.
+        .limit(FARTHEST_POSITION + 1)
     )
-    for kind, work, told in session.execute(running):
-        yield expectation.seconds(session, kind, resource, work) / 2 if told is None else told
+    found, at_work = [], 0
+    for kind, work, told, at_work in session.execute(running):  # noqa: B007
+        takes = expectation.seconds(session, kind, resource, work) / 2 if told is None else told
+        found.append(takes)
+    return found + [0.0] * (slots - at_work)
 
 
 def filtered(query: Select[Job], wanted: Filter) -> Select[Job]:

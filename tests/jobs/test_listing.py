@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import event, update
 
 from jobs import lease, listing, slots
 from jobs.models import Job
@@ -75,3 +76,36 @@ def test_an_idle_slot_waits_for_nobody(ada: Studio) -> None:
         )
     ended(ada, 10.0)
     assert etas(ada, 2) == pytest.approx([0.0, 10.0])
+
+
+def test_the_places_of_many_jobs_take_no_more_questions_than_that_of_one(ada: Studio) -> None:
+    running(ada, [900.0])
+    ended(ada, 10.0)
+    waiting = [ada.job(order(ada)) for _ in range(4)]
+    asked: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        asked.append(statement)
+
+    event.listen(ada.database.engine, "before_cursor_execute", note)
+    try:
+        with ada.database.begin() as session:
+            found = [listing.place(session, waiting[-1])]
+            of_one = len(asked)
+            found += [listing.place(session, job) for job in waiting]
+    finally:
+        event.remove(ada.database.engine, "before_cursor_execute", note)
+    told = [(place.position, place.eta_seconds) for place in found if place]
+    assert told[1:] == [(1, 900.0), (2, 910.0), (3, 920.0), (4, 930.0)]
+    assert told[0] == told[-1]
+    assert len(asked) == of_one
+
+
+@pytest.mark.parametrize(("left", "expected"), [([900.0, 7.0, 5.0], 5.0), ([9.0, None, 7.0], 7.0)])
+def test_of_very_many_running_jobs_those_that_end_first_are_looked_at_and_all_are_counted(
+    ada: Studio, monkeypatch: pytest.MonkeyPatch, left: list[float | None], expected: float
+) -> None:
+    monkeypatch.setattr(listing, "FARTHEST_POSITION", 1)
+    running(ada, left)
+    ended(ada, 1000.0)
+    assert etas(ada, 1) == [expected]
