@@ -288,10 +288,8 @@ class GanTrainingParams(Params):
     @classmethod
     def filled(cls, given: Mapping[str, Any]) -> dict[str, Any]:
         """What the preset fills in; and where styles are to be mixed, they are learned."""
-        found, dial = super().filled(given), given.get("innovation")
-        if isinstance(dial, (int, float)) and dial > 0:
-            found = {**found, **MIXING}
-        return found
+        found = super().filled(given)
+        return {**found, **MIXING} if _turned_up(given.get("innovation")) else found
 
     def misfits(self, known: Known) -> Iterator[Misfit]:
         """What needs labels, where there are none, and what a model that is begun from is not."""
@@ -323,6 +321,15 @@ class GanTrainingParams(Params):
         if known.data.get("loss") == "least_squares" and target == known.data.get("target_fake"):
             raise ValueError(N_("targets a and b must differ, or there is nothing to tell apart"))
         return target
+
+
+def _turned_up(dial: object) -> bool:
+    """Whether what was given for the dial, which nobody has checked yet, is above 0: it may be a
+    text, which is taken for the number that it says."""
+    try:
+        return float(dial) > 0  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return False
 
 
 GAN_TRAINING = Kind(

@@ -178,7 +178,9 @@ def test_what_needs_labels_says_so(changes: dict[str, Any]) -> None:
 def test_styles_can_only_be_mixed_where_they_are_learned() -> None:
     assert params_with(innovation=1.0).conditional
     assert params_with(innovation=1.0).variety == 1
-    assert not params_with(innovation=0.0).conditional
+    assert params_with(innovation="0.5").conditional, "a text is taken for its number"
+    for dial in (0.0, "0", -0.0):
+        assert not params_with(innovation=dial).conditional
     with pytest.raises(InputError, match="learns none") as refused:
         training(innovation=1.0, conditional=False)
     assert refused.value.pointer == "/innovation"

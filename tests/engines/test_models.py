@@ -23,6 +23,7 @@ from engines.gan_training.shapes import discriminator_shapes, generator_shapes
 from engines.models import ModelError, ModelFacts
 from tests.engines.models import STYLES, write_model
 
+ODD_DIALS = (math.nan, math.inf, 1e308, -1, 10.5, True, "1", None, [1])
 EVERY = list(itertools.product(ARCHITECTURES, RESOLUTIONS, (True, False)))
 
 
@@ -125,6 +126,8 @@ def _first(header: dict[str, Any]) -> dict[str, Any]:
         (_describe(origin=5), "origin"),
         (_describe(conditional=1), "conditional"),
         (_describe(labels=["dots\0"]), "labels"),
+        *((_describe(innovation=dial), "innovation .* is not between") for dial in ODD_DIALS),
+        (_describe(innovation=1.0), "mixes labels"),
         (_describe(labels=["dots", "\ud800"]), "labels"),
         (_describe(unknown=1), "description cannot be read"),
         (_deep_description, "description cannot be read"),
