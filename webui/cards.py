@@ -200,7 +200,7 @@ class Card:
     def parameters(self) -> list[tuple[str, str]]:
         """Its parameters in words, stored works left out: those are shown as pictures."""
         kind = KINDS.get(self.row.kind)
-        known = forms.fields(kind) if kind else []
+        known = forms.fields(kind) if kind else ()
         return [
             (_(field.title), field.label(self.row.params[field.name]))
             for field in known

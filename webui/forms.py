@@ -6,8 +6,9 @@ line of this. What the artist leaves open is left out, so that presets and defau
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any, Literal
 
 from werkzeug.datastructures import MultiDict
@@ -123,7 +124,7 @@ class Filled:
     """A form with what was chosen in it, as raw text by field, and what is wrong with it."""
 
     kind: Kind
-    fields: list[Field]
+    fields: Sequence[Field]
     chosen: dict[str, list[str]] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     unfolded: bool = False
@@ -185,8 +186,10 @@ class Filled:
         return [f for f in shown if (not f.kept if beside_a_model else f.main)]
 
 
-def fields(kind: Kind) -> list[Field]:
-    """The controls of a kind, in the order its parameters are declared."""
+@cache
+def fields(kind: Kind) -> tuple[Field, ...]:
+    """The controls of a kind, in the order its parameters are declared. Read from the schema once:
+    that takes some milliseconds, and one page asks many times."""
     schema = kind.schema()
     required = set(schema.get("required", ()))
     covered = {name for values in kind.params.PRESETS.values() for name in values}
@@ -195,7 +198,7 @@ def fields(kind: Kind) -> list[Field]:
         for name, part in schema["properties"].items()
     ]
     goes_on = any(known.trains for known in found)
-    return [replace(known, kept=goes_on and known.name in SETTINGS) for known in found]
+    return tuple(replace(known, kept=goes_on and known.name in SETTINGS) for known in found)
 
 
 def prefilled(kind: Kind, given: Mapping[str, Any] | None = None) -> Filled:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -73,6 +74,22 @@ def test_every_shape_follows_from_the_schema() -> None:
         "mirrored": ("switch", False),
         "note": ("text", False),
     }
+
+
+def test_the_schema_is_read_once_however_often_a_form_is_drawn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read, schema = [], Kind.schema
+
+    def counted(kind: Kind) -> dict[str, Any]:
+        read.append(kind.name)
+        return schema(kind)
+
+    monkeypatch.setattr(Kind, "schema", counted)
+    drawn_often = replace(KIND, name="drawn_often")
+    for _ in range(3):
+        forms.prefilled(drawn_often, {"steps": 5})
+    assert read == ["drawn_often"]
 
 
 def test_limits_groups_and_references_are_read_from_the_schema() -> None:
