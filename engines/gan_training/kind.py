@@ -77,8 +77,8 @@ class GanTrainingParams(Params):
         description=N_(
             "How far samples, and the finished model, leave the styles of the set: 0 imitates them;"
             " at 1 a third of each picture is of other styles, at 2 a half. Drawing from the model"
-            " can turn it further. Needs a set with labels, and learns them where you leave that"
-            " open."
+            " can turn it further. Needs a set with labels. Where you leave 'Learn the labels' and"
+            " 'Variety' open, they are then on and 1."
         ),
         json_schema_extra={"x-group": "main"},
     )
