@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 PAGE = 100
 MOST_TOLD = 5
+TOLD_APART = re.compile(r", \d{4}-\d\d-\d\d \d\d:\d\d:\d\d$")
+"""The time that a studio puts behind the names of models which would share one."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,9 @@ def id_of(studio: Studio, wanted: Named) -> str:
     everything = list(_all(studio, wanted))
     rows = [row for row in everything if not (wanted.usable and _refusal(row))]
     name = wanted.name.removesuffix(".safetensors") if wanted.to == "model" else wanted.name
-    found = [row for row in rows if row["name"] == name]
+    found = [row for row in rows if row["name"] == name] or [
+        row for row in rows if TOLD_APART.sub("", row["name"]) == name
+    ]
     if len(found) == 1:
         return found[0]["id"]
     if found:
@@ -49,7 +53,9 @@ def id_of(studio: Studio, wanted: Named) -> str:
         raise click.BadParameter(
             f"The {wanted.to} {name!r} cannot be used. {refusal}", param_hint=wanted.option
         )
-    near = get_close_matches(name, dict.fromkeys(row["name"] for row in rows), MOST_TOLD, 0.5)
+    near = get_close_matches(
+        name, dict.fromkeys(TOLD_APART.sub("", row["name"]) for row in rows), MOST_TOLD, 0.5
+    )
     message = f"There is no {wanted.to} called {name!r}, nor of that id."
     hint = f" Nearly so: {', '.join(map(repr, near))}." if near else ""
     raise click.BadParameter(
