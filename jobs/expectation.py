@@ -48,8 +48,11 @@ def speed(session: Session, kind: str, resource: str) -> Speed | None:
 
 
 def of(session: Session, job: Job) -> Expected | None:
-    """How long a job should run from its beginning to its end; None for one that has ended."""
-    if State(job.state) in ENDED:
+    """How long a job should run from its beginning to its end; None for one that has ended, and for
+    one that runs and knows itself how much is left: it is looked at each second."""
+    state = State(job.state)
+    knows = state is State.RUNNING and job.progress.get("seconds_left") is not None
+    if state in ENDED or knows:
         return None
     found = speed(session, job.kind, job.resource)
     return found.expected(job.work) if found else None

@@ -126,6 +126,16 @@ def test_nothing_is_said_of_a_job_that_has_ended(ada: Studio) -> None:
     assert expected(ada, job_id) is None
 
 
+def test_nothing_is_asked_of_a_run_that_tells_itself_how_much_is_left(ada: Studio) -> None:
+    ended(ada, SMALL, 8.0)
+    job_id = commissioned(ada, SMALL)
+    hold = begun(ada).hold
+    assert expected(ada, job_id) is not None
+    with ada.database.begin() as session:
+        lease.report_progress(session, hold, {"seconds_left": 4.0})
+    assert expected(ada, job_id) is None
+
+
 def test_a_job_waits_for_as_long_as_those_ahead_should_take(ada: Studio) -> None:
     serving(ada)
     done = ended(ada, SMALL, 10.0)
