@@ -9,6 +9,7 @@ machine that others use.
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import sys
@@ -275,10 +276,12 @@ def _fill(database: Database) -> list[tuple[Hold, UUID]]:
         session.execute(
             text(
                 "UPDATE job SET state = 'running', lease_until = now() + interval '1 hour',"
-                " fence = 1, slot = 'cpu:' || n || '@bench' FROM (SELECT id AS i, row_number()"
+                " fence = 1, slot = 'cpu:' || n || '@bench', progress = CAST(:progress AS jsonb)"
+                " FROM (SELECT id AS i, row_number()"
                 f" OVER (ORDER BY id) - 1 AS n FROM job WHERE state = 'queued' LIMIT {SLOTS}) AS a"
                 " WHERE job.id = a.i"
-            )
+            ),
+            {"progress": json.dumps(PROGRESS)},
         )
         session.execute(
             text(
